@@ -1,0 +1,1 @@
+"""Collect, solve, validate, sign and check calibrations."""

@@ -1,0 +1,1 @@
+"""Franka arm and hand, RealSense cameras, teleop devices: one process each."""

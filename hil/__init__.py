@@ -1,0 +1,1 @@
+"""The emulated cell (FCI, RealSense, scene), faults, benches and reports."""

@@ -1,0 +1,14 @@
+"""Benchmarks: one file each, `run(quick) -> list[BenchRow]`. A new one is a line in the table."""
+
+import importlib
+
+from hil.report import BenchRow
+
+BENCHES = {
+    "ring": "rows and frames through shared memory against memcpy; torn reads under a full-speed writer",
+}
+
+
+def run(name: str, *, quick: bool) -> list[BenchRow]:
+    """Run one bench by name."""
+    return importlib.import_module(f"hil.benches.{name}").run(quick=quick)

@@ -1,0 +1,1 @@
+"""The sinew command, the supervisor, cell and task files, the operator console."""

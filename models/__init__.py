@@ -1,0 +1,1 @@
+"""Bundles, samplers, hooks, monitors, policy server and client."""

@@ -1,0 +1,1 @@
+"""The real-time core: clock, rows, rings, the loop, chunk schedule, gate, modes, recorder. Imports nothing of ours."""
