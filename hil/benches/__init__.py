@@ -6,6 +6,7 @@ from hil.report import BenchRow
 
 BENCHES = {
     "ring": "rows and frames through shared memory against memcpy; torn reads under a full-speed writer",
+    "mutation": "every small change of the gate and the modes must be noticed by a test",
 }
 
 
