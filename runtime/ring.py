@@ -465,8 +465,9 @@ def remove_dead_rings(instance: str) -> list[str]:
         except RingBusyError:
             continue
     if not any(directory.glob("*.ring")):
-        for left in directory.glob("*.json"):  # identity files of drivers that are gone
-            left.unlink(missing_ok=True)
+        for pattern in ("*.json", "*.sock"):  # identity files and sockets of processes that are gone
+            for left in directory.glob(pattern):
+                left.unlink(missing_ok=True)
     try:
         directory.rmdir()
     except OSError:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hil.report import BenchRow
-from runtime.ring import RingReader, RingWriter
+from runtime.ring import RingReader, RingWriter, remove_dead_rings
 from runtime.rows import ARM_STATE, frame_dtype
 from runtime.ticker import sleep_ns
 
@@ -84,6 +84,8 @@ def torn_reads(instance: str, seconds: float, slots: int) -> tuple[int, int, int
             return accepted, torn, reader.unclean
         finally:
             writer.kill()
+            writer.wait()
+            remove_dead_rings(instance)
 
 
 def run(*, quick: bool) -> list[BenchRow]:
