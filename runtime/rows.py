@@ -151,7 +151,8 @@ ARM_STATE = np.dtype(
     ]
 )  # fmt: skip
 
-# One per tick from rt to the arm driver; only the gate writes it.
+# One per tick from rt to the arm driver; only the gate writes it. ENABLE sets the lowest generation that acts; a row of a
+# higher one raises it (mode changes inside rt need no new ENABLE), a row of a lower one is dead for good.
 ARM_COMMAND = np.dtype(
     [
         ("generation", "<u8"), ("trace", "<u8"), ("tick", "<u8"),
