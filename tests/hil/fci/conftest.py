@@ -1,0 +1,98 @@
+"""What several tests of the emulated robot share."""
+
+import threading
+import uuid
+
+import pytest
+
+from hil.fci.hand_server import HandServer
+from runtime.ticker import sleep_ns
+
+
+@pytest.fixture
+def host():
+    """A loopback address no other test worker uses."""
+    number = uuid.uuid4().int
+    return f"127.{number % 200 + 20}.{number // 256 % 250 + 1}.{number // 65536 % 250 + 1}"
+
+
+class Fingers:
+    """Ideal fingers for the protocol's tests: reach their target at the commanded speed unless `object_m` is between."""
+
+    max_width_m = 0.08
+
+    def __init__(self):
+        self.width_m, self.target_m, self.step_m, self.force_n = 0.04, 0.04, 0.0, 0.0
+        self.object_m = None  # width of what stands between the fingers
+        self.jammed = False  # held by something that presses on neither finger
+
+    @property
+    def blocked(self):
+        if self.object_m is None:
+            return self.width_m <= 0.0 and self.target_m <= 0.0
+        return self.width_m <= self.object_m and self.target_m < self.object_m
+
+    def set_target(self, width_m, speed_m_s, force_n):
+        self.target_m, self.step_m, self.force_n = width_m, speed_m_s * 1e-3, force_n
+
+    def stop(self):
+        self.target_m = self.width_m
+
+    def step(self):
+        if self.jammed:
+            return
+        lowest = self.object_m if self.object_m is not None and self.width_m >= self.object_m else 0.0
+        change = max(-self.step_m, min(self.step_m, self.target_m - self.width_m))
+        self.width_m = max(lowest, self.width_m + change)
+
+
+@pytest.fixture
+def fingers():
+    return Fingers()
+
+
+class RunningHand:
+    """A hand server stepped by a thread of its own, about ten times faster than real time."""
+
+    def __init__(self, host, plant, advance):
+        self.host, self.log, self.time_ns = host, [], 0
+        self.server = HandServer(host, plant, self.log.append)
+        self._advance, self._stop = advance, threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        while not self._stop.is_set():
+            with self._lock:
+                self._advance()
+                self.time_ns += 1_000_000
+                self.server.step(self.time_ns)
+            sleep_ns(100_000)
+
+    def between_steps(self, action):
+        """Run `action` while the thread stands still."""
+        with self._lock:
+            return action()
+
+    def wait_until(self, condition, steps=100_000):
+        """Wait for a condition in robot time; fails by count, never by the wall clock."""
+        end = self.time_ns + steps * 1_000_000
+        while not condition():
+            assert self._thread.is_alive(), f"the hand died; log: {self.log}"
+            assert self.time_ns < end, f"not within {steps} ms of robot time; log: {self.log}"
+            sleep_ns(200_000)
+
+    def close(self):
+        alive = self._thread.is_alive()
+        self._stop.set()
+        self._thread.join()
+        self.server.close()
+        assert alive, f"the hand died; log: {self.log}"
+
+
+@pytest.fixture
+def hand(host, fingers):
+    running = RunningHand(host, fingers, fingers.step)
+    yield running
+    running.close()
