@@ -125,11 +125,9 @@ CAPSULES: tuple[Capsule, ...] = (
 
 # --- the hand: two fingers sliding along y of the hand frame, which is the flange turned by -45 degrees about z ---
 HAND_TURN_RAD = -math.pi / 4
-# The maker's public figures for the Franka Hand, about the flange (in the hand's axes here: the y component is 0).
-HAND_MASS_KG = 0.73
-HAND_CENTER_M: Vector3 = (-0.01, 0.0, 0.03)
-HAND_INERTIA_KG_M2: Vector3 = (0.001, 0.0025, 0.0017)
-FINGER_MASS_KG = 0.015  # each; part of HAND_MASS_KG
+# The maker's public figures for the Franka Hand with both fingers, in the flange frame's axes.
+HAND_INERTIA = LinkInertia(0.73, (-0.01, 0.0, 0.03), (0.001, 0.0025, 0.0017))
+FINGER_MASS_KG = 0.015  # each; part of HAND_INERTIA's mass
 FINGER_BASE_M = 0.0584  # where the fingers leave the hand, along z of the hand frame
 FINGER_STROKE_M = 0.04
 TCP_OFFSET_M = 0.1034  # flange to the point between the fingertips
