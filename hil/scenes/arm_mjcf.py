@@ -5,7 +5,6 @@ frame: the flange turned by -45 degrees, there with or without a hand), fingers 
 """
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,8 +21,8 @@ from hil.scenes.fr3 import (
     JOINT_TABLE,
     LINK_INERTIAS,
     ROTOR_INERTIA_KG_M2,
-    LinkInertia,
 )
+from hil.scenes.mjcf import inertial, inertial_of, quat_about_x, quat_about_z, vector
 from runtime.cell import Load
 
 SHELL, TRIM, DARK = ".92 .93 .95 1", ".55 .58 .62 1", ".16 .17 .19 1"
@@ -33,23 +32,6 @@ FINGER_KV_N_S_M = 63.0
 FINGER_ARMATURE_KG = 0.1  # the hand's motor seen from a finger
 FINGER_HALF_M = (0.0105, 0.0075, 0.027)  # pad half sizes; its inner face is at y = 0 when closed
 _REFERENCE_WIDTH_M = FINGER_STROKE_M  # width at which hand body and fingers add up to HAND_INERTIA exactly
-
-
-def vector(values: Sequence[float] | np.ndarray) -> str:
-    """Numbers as an XML attribute, with nothing lost."""
-    return " ".join(repr(float(value)) for value in values)
-
-
-def turn_z_quat(angle_rad: float) -> str:
-    return vector((math.cos(angle_rad / 2), 0.0, 0.0, math.sin(angle_rad / 2)))
-
-
-def inertial(link: LinkInertia, center_m: np.ndarray | None = None, matrix: np.ndarray | None = None) -> str:
-    """<inertial> of a body, from a table row or from a full inertia matrix (3, 3) about the centre."""
-    center = link.center_m if center_m is None else center_m
-    full = np.diag(link.inertia_kg_m2) if matrix is None else matrix
-    values = (full[0, 0], full[1, 1], full[2, 2], full[0, 1], full[0, 2], full[1, 2])
-    return f'<inertial pos="{vector(center)}" mass="{link.mass_kg!r}" fullinertia="{vector(values)}"/>'
 
 
 def contact_bits(arm_index: int, arms: int) -> tuple[str, str]:
@@ -76,10 +58,9 @@ def arm_body(name: str, arm_index: int, arms: int, *, hand: str | None, load: Lo
     for index, joint in enumerate(JOINT_TABLE, start=1):
         T_parent = joint.T_parent_joint()
         low, high = joint.lower_rad - END_STOP_MARGIN_RAD, joint.upper_rad + END_STOP_MARGIN_RAD
-        half = joint.alpha_rad / 2
         opened.append(
             f'<body name="arm.{name}.link{index}" pos="{vector(T_parent[:3, 3])}"'
-            f' quat="{vector((math.cos(half), math.sin(half), 0, 0))}" gravcomp="1">'
+            f' quat="{vector(quat_about_x(joint.alpha_rad))}" gravcomp="1">'
             + inertial(LINK_INERTIAS[index])
             + f'<joint name="arm.{name}.joint{index}" axis="0 0 1" range="{low!r} {high!r}"'
             f' armature="{ROTOR_INERTIA_KG_M2[index - 1]}" damping="{JOINT_DAMPING_NM_S[index - 1]}"/>'
@@ -112,7 +93,7 @@ def _tool(name: str, bits: str, *, hand: str | None, load: Load, on_hand: str) -
         matrix = np.diag(np.maximum(load.inertia_kg_m2, 1e-7))
         carried = (
             f'<body name="arm.{name}.load" pos="0 0 {FLANGE_OFFSET_M}">'
-            + inertial(LinkInertia(load.mass_kg, (0, 0, 0), (0, 0, 0)), np.array(load.center_m), matrix)
+            + inertial_of(load.mass_kg, np.array(load.center_m), matrix)
             + "</body>"
         )
     flange = (
@@ -121,7 +102,7 @@ def _tool(name: str, bits: str, *, hand: str | None, load: Load, on_hand: str) -
     )
     body = _hand(hand, bits) if hand is not None else ""
     return (
-        f'{flange}{carried}<body name="arm.{name}.hand" pos="0 0 {FLANGE_OFFSET_M}" quat="{turn_z_quat(HAND_TURN_RAD)}"'
+        f'{flange}{carried}<body name="arm.{name}.hand" pos="0 0 {FLANGE_OFFSET_M}" quat="{vector(quat_about_z(HAND_TURN_RAD))}"'
         f' gravcomp="1">{body}{on_hand}</body>'
     )
 
@@ -159,9 +140,7 @@ def hand_palm_inertia() -> tuple[float, np.ndarray, np.ndarray]:
 def _hand(name: str, bits: str) -> str:
     mass, center, matrix = hand_palm_inertia()
     fx, fy, fz = FINGER_HALF_M
-    finger_inertial = inertial(
-        LinkInertia(FINGER_MASS_KG, (0, 0, 0), (0, 0, 0)), np.array([0.0, 0.0, 0.0]), _finger_inertia()
-    )
+    finger_inertial = inertial_of(FINGER_MASS_KG, np.zeros(3), _finger_inertia())
     fingers = ""
     for number, side in ((1, 1), (2, -1)):
         fingers += (
@@ -174,7 +153,7 @@ def _hand(name: str, bits: str) -> str:
             f' rgba="{DARK}" mass="0" contype="0" conaffinity="0"/></body>'
         )
     return (
-        f"{inertial(LinkInertia(mass, (0, 0, 0), (0, 0, 0)), center, matrix)}"
+        f"{inertial_of(mass, center, matrix)}"
         f'<geom type="capsule" size=".031" fromto="0 -.072 .030 0 .072 .030" rgba="{SHELL}" mass="0" {bits}/>'
         f'<geom type="box" size=".021 .095 .006" pos="0 0 .058" rgba="{DARK}" mass="0" contype="0" conaffinity="0"/>'
         f"{fingers}"

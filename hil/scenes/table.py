@@ -9,7 +9,8 @@ import math
 import mujoco
 import numpy as np
 
-from hil.scenes.arm_mjcf import arm_body, brakes, hand_mechanics, vector
+from hil.scenes.arm_mjcf import arm_body, brakes, hand_mechanics
+from hil.scenes.mjcf import vector
 from runtime.cell import Camera, Cell, Pose
 from runtime.errors import SinewError
 
@@ -71,13 +72,15 @@ def build_scene(cell: Cell) -> str:
     center = work_center(cell)
     hand_of = {hand.arm: name for name, hand in cell.hands.items()}
     wrist: dict[str, list[str]] = {name: [] for name in cell.arms}
-    fixed = []
+    fixed: list[str] = []
     for name, camera in cell.cameras.items():
         if camera.mounted_on is None:
             fixed.append(_fixed_camera(name, camera, center, len(fixed)))
         else:
             wrist[camera.mounted_on].append(_wrist_camera(name, camera, len(wrist[camera.mounted_on])))
-    arms, equalities, servos = [], [], []
+    arms: list[str] = []
+    equalities: list[str] = []
+    servos: list[str] = []
     for index, (name, arm) in enumerate(cell.arms.items()):
         T = T_world_pose(arm.T_base_mount)
         body = arm_body(
