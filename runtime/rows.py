@@ -104,8 +104,10 @@ class FrameQuality(IntFlag):
     STAMP_FALLBACK = 1  # device clock unhealthy: capture stamp is receive stamp minus the median latency
     STAMP_JUMP = 2
     GAP_BEFORE = 4  # frame numbers are missing before this frame
-    OUT_OF_ORDER = 8
-    NO_DEPTH = 16  # this frameset came without its depth image
+    OUT_OF_ORDER = 8  # an older frame came before this one and was dropped
+    NO_DEPTH = 16  # this frameset came without its depth image; the row's depth is zeros
+    FROZEN = 32  # the pixels have not changed for several frames although numbers and stamps advance
+    NO_INFRARED = 64  # this frameset came without its infrared image; the row's infrared is zeros
 
 
 class Severity(IntEnum):
@@ -187,7 +189,7 @@ CAMERA_STATE = np.dtype(
     [
         ("phase", "u1"), ("session", "<u4"),  # session: counts (re)starts of the stream
         ("frames", "<u8"), ("gaps", "<u8"), ("duplicates", "<u8"), ("out_of_order", "<u8"),
-        ("stalls", "<u8"), ("restarts", "<u8"), ("resets", "<u8"), ("stamp_fallbacks", "<u8"),
+        ("stalls", "<u8"), ("restarts", "<u8"), ("resets", "<u8"), ("stamp_fallbacks", "<u8"), ("frozen", "<u8"),
         ("last_capture_ns", "<i8"), ("last_receive_ns", "<i8"), ("median_latency_ns", "<i8"),
         ("exposure_us", "<f4"), ("gain", "<f4"), ("white_balance_k", "<f4"), ("options_locked", "u1"),
     ]
