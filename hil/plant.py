@@ -42,6 +42,10 @@ class World:
             for name, arm in cell.arms.items()
         }
         self.hands = {name: HandPlant(self.model, self.data, self._contact_torque, name) for name in cell.hands}
+        self._object_qpos = {}
+        for name in MOVABLES:
+            address = int(self.model.joint(name).qposadr[0])
+            self._object_qpos[name] = self.data.qpos[address : address + 7]
         # Parts of arms and hands have a bit of their own; bit 0 alone is the environment (`contact_bits`).
         self._is_robot_geom = self.model.geom_contype > 1
         self._is_object_geom = np.zeros(self.model.ngeom, dtype=bool)
@@ -97,12 +101,8 @@ class World:
 
     def objects(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Pose of every object: position (3,) [m, world frame] and quaternion (4,) w, x, y, z."""
-        data = self.data
-        poses = {}
-        for name in MOVABLES:
-            qpos = data.joint(name).qpos
-            poses[name] = (qpos[:3].copy(), qpos[3:].copy())
-        poses[GOAL] = (data.mocap_pos[0].copy(), data.mocap_quat[0].copy())
+        poses = {name: (qpos[:3].copy(), qpos[3:].copy()) for name, qpos in self._object_qpos.items()}
+        poses[GOAL] = (self.data.mocap_pos[0].copy(), self.data.mocap_quat[0].copy())
         return poses
 
     def set_object(self, name: str, position_m: np.ndarray, quat: np.ndarray) -> None:

@@ -19,16 +19,15 @@ class HandPlant:
     def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, contact_torque: np.ndarray, name: str) -> None:
         self.name = name
         joints = [model.joint(f"hand.{name}.finger{number}") for number in (1, 2)]
-        self._data = data
+        self._model, self._data = model, data
         self._q = [int(joint.qposadr[0]) for joint in joints]
         self._v = [int(joint.dofadr[0]) for joint in joints]
         self._servos = [model.actuator(f"hand.{name}.finger{number}").id for number in (1, 2)]
         self._contact_torque = contact_torque
         for address in self._q:
             data.qpos[address] = FINGER_STROKE_M
-        self._target_m = self._command_m = MAX_WIDTH_M
-        self._speed_m_s, self._force_n = 0.05, 20.0
-        data.ctrl[self._servos] = FINGER_STROKE_M
+        self._command_m = MAX_WIDTH_M
+        self.set_target(MAX_WIDTH_M, 0.05, 20.0)
 
     @property
     def width_m(self) -> float:
@@ -56,7 +55,11 @@ class HandPlant:
         if not np.isfinite([width_m, speed_m_s, force_n]).all() or speed_m_s <= 0 or force_n <= 0:
             raise ValueError(f"hand '{self.name}': width {width_m} m, speed {speed_m_s} m/s, force {force_n} N")
         self._target_m = min(max(width_m, 0.0), MAX_WIDTH_M)
-        self._speed_m_s, self._force_n = min(speed_m_s, MAX_SPEED_M_S), min(force_n, MAX_FORCE_N)
+        self._speed_m_s, force = min(speed_m_s, MAX_SPEED_M_S), min(force_n, MAX_FORCE_N)
+        self._model.actuator_forcerange[self._servos] = (-force, force)
+        # How far the servo's command may run ahead of blocked fingers: enough for the full force, no more, so that the
+        # hand turns round at once.
+        self._lead_m = 2 * force / FINGER_KP_N_M + FINGER_KV_N_S_M * self._speed_m_s / FINGER_KP_N_M
 
     def stop(self) -> None:
         """Stay as it is: a hand that holds something goes on holding it."""
@@ -66,9 +69,6 @@ class HandPlant:
         """Move the servo command on by one millisecond (called by `World.step`)."""
         reach = self._speed_m_s * 1e-3
         width = self._command_m + min(max(self._target_m - self._command_m, -reach), reach)
-        # The servo is a spring: how far its command leads the fingers is how hard they press. The speed's own lag
-        # comes on top.
-        lead = 2 * self._force_n / FINGER_KP_N_M + FINGER_KV_N_S_M * self._speed_m_s / FINGER_KP_N_M
         actual = self.width_m
-        self._command_m = min(max(width, actual - lead), actual + lead)
+        self._command_m = min(max(width, actual - self._lead_m), actual + self._lead_m)
         self._data.ctrl[self._servos] = self._command_m / 2

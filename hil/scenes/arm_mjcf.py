@@ -26,7 +26,7 @@ from hil.scenes.mjcf import inertial, inertial_of, quat_about_x, quat_about_z, v
 from runtime.cell import Load
 
 SHELL, TRIM, DARK = ".92 .93 .95 1", ".55 .58 .62 1", ".16 .17 .19 1"
-# Finger servo: stiffness and damping per finger. The hand's force limit caps how far the command may lead the finger.
+# Finger servo: stiffness and damping per finger; what it presses with at most is set at run time.
 FINGER_KP_N_M = 10_000.0
 FINGER_KV_N_S_M = 63.0
 FINGER_ARMATURE_KG = 0.1  # the hand's motor seen from a finger
@@ -165,7 +165,8 @@ def hand_mechanics(name: str) -> tuple[str, str]:
     joint = f"hand.{name}.finger"
     coupling = f'<joint joint1="{joint}1" joint2="{joint}2" solref=".005 1" solimp=".95 .99 .0005"/>'
     servos = "".join(
-        f'<position name="{joint}{number}" joint="{joint}{number}" kp="{FINGER_KP_N_M}" kv="{FINGER_KV_N_S_M}"/>'
+        f'<position name="{joint}{number}" joint="{joint}{number}" kp="{FINGER_KP_N_M}" kv="{FINGER_KV_N_S_M}"'
+        ' forcerange="-20 20"/>'
         for number in (1, 2)
     )
     return coupling, servos

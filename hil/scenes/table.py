@@ -96,10 +96,12 @@ def build_scene(cell: Cell) -> str:
         servos.append(actuators)
     width = max((camera.image.width_px for camera in cell.cameras.values()), default=640)
     height = max((camera.image.height_px for camera in cell.cameras.values()), default=480)
+    # With 10 line-search iterations the solver gave up when fingers met a cube and threw it off the table; with 50 it
+    # needs 6 Newton steps there.
     return f"""<mujoco model="{cell.name}">
 <compiler angle="radian" autolimits="true"/>
-<option timestep="0.001" integrator="implicitfast" cone="elliptic" impratio="10" solver="Newton" iterations="20"
-  ls_iterations="10" jacobian="dense"/>
+<option timestep="0.001" integrator="implicitfast" cone="elliptic" impratio="10" solver="Newton" iterations="50"
+  ls_iterations="50" jacobian="dense"/>
 <visual>
   <global offwidth="{width}" offheight="{height}"/><quality shadowsize="0" offsamples="0"/><map znear="0.01" zfar="10"/>
   <headlight ambient=".35 .35 .37" diffuse=".25 .25 .25" specular="0 0 0"/>
