@@ -29,8 +29,10 @@ class Kind:
     option: str | None  # the option that names the device
     devices: Callable[[Cell], list[str]]
     restart: Restart
-    ready_s: float  # how long the first heartbeat may take
-    silent_ms: float  # heartbeat older than this: it hangs
+    stage: int  # processes of a stage start together, once the stage before is ready
+    ready_s: float  # how long the first row of `pulse` may take
+    silent_ms: float  # newest row of `pulse` older than this: it hangs
+    pulse: str  # the ring that tells that it lives; "": its heartbeat
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,9 @@ class ProcessSpec:
     kind: Kind
 
     @property
-    def heartbeat(self) -> str:
-        return f"{self.name}.heartbeat"
+    def pulse(self) -> str:
+        """Name of the ring whose newest stamp tells that the process lives."""
+        return self.kind.pulse or f"{self.name}.heartbeat"
 
 
 def _cameras(*sources: str) -> Callable[[Cell], list[str]]:
@@ -52,13 +55,17 @@ def _cameras(*sources: str) -> Callable[[Cell], list[str]]:
 
 # In starting order; the end runs backwards, so that rt brings the arms to rest before their drivers go.
 KINDS = (
-    Kind("cell", "hil.cell", None, lambda cell: [""] if cell.emulated else [], Restart.NEVER, 30, 2000),
-    Kind("arm", "drivers.franka.arm_process", "--arm", lambda cell: list(cell.arms), Restart.AT_REST, 20, 500),
-    Kind("hand", "drivers.franka.hand_process", "--hand", lambda cell: list(cell.hands), Restart.AT_REST, 20, 1000),
-    Kind("camera", "drivers.realsense.process", "--camera", _cameras("live", "file"), Restart.ALWAYS, 30, 2000),
-    Kind("camera", "hil.realsense.process", "--camera", _cameras("software"), Restart.ALWAYS, 30, 2000),
+    Kind(
+        "cell", "hil.cell", None, lambda cell: [""] if cell.emulated else [], Restart.NEVER, 0, 30, 2000, "scene.state"
+    ),
+    Kind("arm", "drivers.franka.arm_process", "--arm", lambda cell: list(cell.arms), Restart.AT_REST, 1, 20, 500, ""),
+    Kind(
+        "hand", "drivers.franka.hand_process", "--hand", lambda cell: list(cell.hands), Restart.AT_REST, 1, 20, 1000, ""
+    ),
+    Kind("camera", "drivers.realsense.process", "--camera", _cameras("live", "file"), Restart.ALWAYS, 1, 30, 2000, ""),
+    Kind("camera", "hil.realsense.process", "--camera", _cameras("software"), Restart.ALWAYS, 1, 30, 2000, ""),
 )
-RT = Kind("rt", "runtime.rt", None, lambda _cell: [""], Restart.AT_REST, 20, 100)
+RT = Kind("rt", "runtime.rt", None, lambda _cell: [""], Restart.AT_REST, 2, 20, 200, "")
 
 
 def processes(cell: Cell, cell_file: str, instance: str, kinds: tuple[Kind, ...] = KINDS) -> list[ProcessSpec]:

@@ -418,6 +418,38 @@ class RingReader:
         self.status = RowStatus.ABSENT
 
 
+class RingPulse:
+    """When a ring was last written, whatever its rows are: for watching processes and listing what lives."""
+
+    def __init__(self, instance: str, name: str) -> None:
+        self.name = name
+        self.path = instance_dir(instance) / f"{name}.ring"
+        self._words: memoryview | None = None
+
+    def stamp_ns(self) -> int | None:
+        """Stamp of the newest row [ns]; None where there is no such ring, no row, or its writer closed it."""
+        if self._words is None or self._words[1] >> 32:  # second word: version, closed
+            self._words = None
+            try:
+                file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return None
+            try:
+                head = np.frombuffer(os.pread(file, _HEADER.itemsize, 0).ljust(_HEADER.itemsize, b"\0"), _HEADER)[0]
+                if head["magic"] != MAGIC or int(head["version"]) != VERSION:
+                    return None
+                self._data_offset, self._slots = int(head["data_offset"]), int(head["slots"])
+                self._slot_bytes = int(head["slot_bytes"])
+                self._map = mmap.mmap(file, 0, prot=mmap.PROT_READ)
+            finally:
+                os.close(file)
+            self._words = memoryview(self._map).cast("Q")
+        sequence = self._words[_HEAD_INDEX]
+        if sequence == 0:
+            return None
+        return self._words[(self._data_offset + (sequence - 1) % self._slots * self._slot_bytes >> 3) + 3]
+
+
 class RowView:
     """A record in shared memory (read-only), good until its writer comes round to the slot again."""
 

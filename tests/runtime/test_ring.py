@@ -14,6 +14,7 @@ from runtime.ring import (
     MAX_SLOTS,
     RingBusyError,
     RingError,
+    RingPulse,
     RingReader,
     RingSchemaError,
     RingWriter,
@@ -200,3 +201,17 @@ def test_no_torn_row_is_accepted_from_a_full_speed_writer(instance):
         accepted, torn, _ = torn_reads(instance, 1.0, slots)
         assert torn == 0
         assert accepted > 100
+
+
+def test_a_pulse_tells_the_newest_stamp_whatever_the_rows_are(instance):
+    pulse = RingPulse(instance, "r")
+    assert pulse.stamp_ns() is None
+    with RingWriter(instance, "r", ROW, 2) as writer:
+        assert pulse.stamp_ns() is None
+        for stamp in (5, 6, 7):
+            writer.commit(stamp)
+            assert pulse.stamp_ns() == stamp
+    assert pulse.stamp_ns() is None
+    with RingWriter(instance, "r", BIG, 2) as writer:
+        writer.commit(9)
+        assert pulse.stamp_ns() == 9
