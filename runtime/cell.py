@@ -51,6 +51,18 @@ class Collision(_Part):
     force_n: Annotated[tuple[float, ...], Field(min_length=6, max_length=6)] = (40.0, 40.0, 40.0, 50.0, 50.0, 50.0)
 
 
+class Impedance(_Part):
+    """Stiffness and damping of the impedance modes, and how far the reference may lead the arm (it bounds the pull)."""
+
+    joint_stiffness_nm_rad: Joints = (600.0, 600.0, 600.0, 600.0, 250.0, 150.0, 50.0)
+    joint_damping_nms_rad: Joints = (50.0, 50.0, 50.0, 50.0, 30.0, 25.0, 15.0)
+    translation_stiffness_n_m: Annotated[float, Field(gt=0, le=3000)] = 600.0
+    rotation_stiffness_nm_rad: Annotated[float, Field(gt=0, le=300)] = 40.0
+    clip_joint_rad: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    clip_m: Annotated[float, Field(gt=0, le=0.1)] = 0.05
+    clip_rad: Annotated[float, Field(gt=0, le=0.5)] = 0.2
+
+
 class Arm(_Part):
     """One robot arm and how its driver treats it."""
 
@@ -65,6 +77,7 @@ class Arm(_Part):
     command_mode: Literal["joint_velocity", "joint_impedance", "cartesian_impedance"] = "joint_velocity"
     command_period_ms: Annotated[float, Field(ge=1, le=100)] = 5.0
     watchdog_ms: Annotated[float, Field(ge=10, le=500)] = 50.0
+    impedance: Impedance = Impedance()
     position_gain_1_s: Annotated[float, Field(gt=0, le=20)] = 5.0  # K of v = dq + K (q* - q_d)
     speed_factor: Fraction = 0.2  # of GOTO motions
     stop_group: str = "all"

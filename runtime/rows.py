@@ -55,6 +55,25 @@ class CommandMode(IntEnum):
     CARTESIAN_IMPEDANCE = 3  # Cartesian impedance tracking of T_base_ee
 
 
+class RejectReason(IntEnum):
+    """Why an arm driver's last word refused a command row (`reject_reason` of ARM_STATE: the newest)."""
+
+    NONE = 0
+    SESSION = 1  # of another command ring than the one at ENABLE: its writer was restarted
+    BEFORE_ENABLE = 2  # written before the ENABLE
+    GENERATION = 3  # of an older generation
+    MODE = 4  # another command mode than the enabled one
+    EXPIRED = 5  # past valid_until_ns, or older than the watchdog allows
+    PERIOD = 6  # period_ns outside 1 to 200 ms
+    STATE_OLD = 7  # the robot's state is too old to act on
+    NOT_FINITE = 8  # NaN or infinity
+    POSITION = 9
+    VELOCITY = 10
+    TORQUE = 11
+    POSE = 12  # T_base_ee is no rigid transform
+    STEP = 13  # too far from the last accepted command (the first: from q_d)
+
+
 class RequestKind(IntEnum):
     """What can be asked of a driver (`ARM_REQUEST`, `HAND_REQUEST`)."""
 
