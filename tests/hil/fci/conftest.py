@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 from hil.fci.hand_server import HandServer
+from runtime.clock import MonotonicClock
 from runtime.ticker import sleep_ns
 
 
@@ -56,7 +57,7 @@ class RunningHand:
 
     def __init__(self, host, plant, advance):
         self.host, self.log, self.time_ns = host, [], 0
-        self.server = HandServer(host, plant, self.log.append)
+        self.server = HandServer(host, plant, MonotonicClock(), self.log.append)
         self._advance, self._stop = advance, threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -92,7 +93,19 @@ class RunningHand:
 
 
 @pytest.fixture
-def hand(host, fingers):
-    running = RunningHand(host, fingers, fingers.step)
-    yield running
-    running.close()
+def run_hand(host):
+    """Start a hand server over a plant that `advance` moves by one millisecond."""
+    running = []
+
+    def start(plant, advance):
+        running.append(RunningHand(host, plant, advance))
+        return running[0]
+
+    yield start
+    for one in running:
+        one.close()
+
+
+@pytest.fixture
+def hand(run_hand, fingers):
+    return run_hand(fingers, fingers.step)
