@@ -1,0 +1,147 @@
+"""One arm as its state rows tell it: how fresh, how still, whether the driver follows, and what is wrong. Pure."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from runtime.modes.causes import Cause, bit
+from runtime.ring import RowMeta, RowStatus
+from runtime.rows import ArmActivity, DriverState, RobotMode
+from runtime.sources.base import Joints
+
+STATE_LATE_NS = 50_000_000  # the client library's own signal timeout
+STATE_LOST_NS = 150_000_000
+STILL_RAD_S = 0.01  # noise of a resting arm's velocity stays well below
+STILL_FOR_NS = 50_000_000  # of robot time: a link that repeats one state proves nothing
+ACK_LATE_NS = 200_000_000
+ACK_TOLERANCE_RAD = 1e-9
+RESYNC_RAD = 0.01  # a resting robot's own set-point is this near to where it is, or it is not believed
+REMEMBERED = 256  # commands sent whose acknowledgement may still come
+
+_BY_DRIVER_STATE = {
+    DriverState.NOT_READY: Cause.ARM_NOT_READY,
+    DriverState.REFLEX: Cause.ARM_REFLEX,
+    DriverState.USER_STOP: Cause.ARM_USER_STOP,
+    DriverState.LINK_DEAD: Cause.ARM_LINK_DEAD,
+    DriverState.PLANNER_ERROR: Cause.ARM_PLANNER_ERROR,
+}
+# The mode counts even where the error flags, or the driver, say that all is well: Reflex was seen latched with clear flags.
+_BY_ROBOT_MODE = {
+    RobotMode.OTHER: Cause.ARM_NOT_READY,
+    RobotMode.GUIDING: Cause.ARM_NOT_READY,
+    RobotMode.REFLEX: Cause.ARM_REFLEX,
+    RobotMode.USER_STOPPED: Cause.ARM_USER_STOP,
+    RobotMode.AUTOMATIC_ERROR_RECOVERY: Cause.ARM_REFLEX,
+}
+
+
+class Sent(NamedTuple):
+    """A command row that rt wrote."""
+
+    sequence: int
+    generation: int
+    q: Joints
+
+
+class ArmView:
+    """What rt knows of one arm; `observe` once per tick, before anything is decided."""
+
+    def __init__(self) -> None:
+        self.row: np.void | None = None  # the newest row if it is fresh
+        self.age_ns = -1
+        self.conditions = bit(Cause.ARM_STATE_LOST)
+        self.still = False
+        self.following = False
+        self.left = False
+        self.q: Joints = ()
+        self.dq: Joints = ()
+        self.q_d: Joints = ()
+        self.tau_ext: Joints = ()
+        self._still_from_ns: int | None = None
+        self._sent: list[Sent] = [Sent(0, 0, ())] * REMEMBERED
+        self._last_sent = 0
+        self._ack = 0
+        self._ack_ns = 0
+        self._rejected = 0
+        self._watchdog_stops = 0
+
+    def sent(self, sequence: int, generation: int, q: Joints) -> None:
+        """Remember a command row, to compare with what the driver acknowledges."""
+        self._sent[sequence % REMEMBERED] = Sent(sequence, generation, q)
+        self._last_sent = sequence
+
+    def observe(
+        self, now_ns: int, row: np.void | None, meta: RowMeta, status: RowStatus, armed: int, generation: int
+    ) -> int:
+        """Take in the newest state row; returns the mask of causes found in it.
+
+        Args:
+            now_ns: this tick.
+            row, meta, status: as the ring reader gave them.
+            armed: generation at which the arm was armed; 0 while rt writes no commands.
+            generation: the newest one.
+        """
+        before_following = self.following
+        self.age_ns = now_ns - meta.stamp_ns if row is not None else -1
+        if row is None or status is not RowStatus.FRESH or self.age_ns > STATE_LOST_NS:
+            self.row, self.still, self._still_from_ns = None, False, None
+            self.following, self.left = False, before_following
+            self.conditions = bit(Cause.ARM_STATE_LOST)
+            return self.conditions
+        self.row = row
+        self.q, self.dq = tuple(row["q"].tolist()), tuple(row["dq"].tolist())
+        self.q_d, self.tau_ext = tuple(row["q_d"].tolist()), tuple(row["tau_ext"].tolist())
+        enabled = int(row["enabled_generation"])
+        self.following = armed > 0 and armed <= enabled <= generation and int(row["activity"]) == ArmActivity.STREAMING
+        self.left = before_following and not self.following
+        self.still = self._find_still(row)
+        found = bit(Cause.ARM_STATE_LATE) if self.age_ns > STATE_LATE_NS else 0
+        by_driver = _BY_DRIVER_STATE.get(int(row["driver_state"]), Cause.NONE)  # type: ignore[call-overload]
+        by_mode = _BY_ROBOT_MODE.get(int(row["robot_mode"]), Cause.NONE)  # type: ignore[call-overload]
+        for cause in (by_driver, by_mode):
+            found |= bit(cause) if cause else 0
+        found |= self._find_driver_faults(now_ns, row, armed, before_following)
+        self.conditions = found
+        return found
+
+    def resting_set_point(self) -> Joints:
+        """Where a resting arm is to be commanded from: the robot's set-point, or the measurement if that is off."""
+        if max(abs(a - b) for a, b in zip(self.q, self.q_d, strict=True)) <= RESYNC_RAD:
+            return self.q_d
+        return self.q
+
+    def _find_still(self, row: np.void) -> bool:
+        robot_ns = int(row["robot_time_ns"])
+        if not max(map(abs, self.dq)) <= STILL_RAD_S:
+            self._still_from_ns = None
+            return False
+        if self._still_from_ns is None or robot_ns < self._still_from_ns:  # smaller: a new connection
+            self._still_from_ns = robot_ns
+        return robot_ns - self._still_from_ns >= STILL_FOR_NS
+
+    def _find_driver_faults(self, now_ns: int, row: np.void, armed: int, before_following: bool) -> int:
+        """Rows refused, watchdog stops, acknowledgements that differ or stay away; only while the driver follows us."""
+        rejected, stops = int(row["rejected"]), int(row["watchdog_stops"])
+        ack = int(row["ack_sequence"])
+        found = 0
+        if before_following:
+            found |= bit(Cause.DRIVER_REJECTED) if rejected > self._rejected else 0
+            found |= bit(Cause.DRIVER_WATCHDOG) if stops > self._watchdog_stops else 0
+        self._rejected, self._watchdog_stops = rejected, stops
+        if not self.following:
+            self._ack, self._ack_ns = ack, now_ns
+            return found
+        if ack != self._ack:
+            self._ack, self._ack_ns = ack, now_ns
+            if int(row["ack_generation"]) >= armed and not self._acknowledged_as_sent(ack, row):
+                found |= bit(Cause.ACK_DIFFERS)
+        elif now_ns - self._ack_ns > ACK_LATE_NS and self._last_sent > ack:
+            found |= bit(Cause.ACK_LATE)
+        return found
+
+    def _acknowledged_as_sent(self, ack: int, row: np.void) -> bool:
+        sent = self._sent[ack % REMEMBERED]
+        if sent.sequence != ack or sent.generation != int(row["ack_generation"]):
+            return False
+        applied = row["ack_q"].tolist()
+        return all(abs(a - b) <= ACK_TOLERANCE_RAD for a, b in zip(sent.q, applied, strict=True))
