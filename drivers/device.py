@@ -39,11 +39,11 @@ class DeviceShell:
         signal.signal(signal.SIGTERM, ask)
         signal.signal(signal.SIGINT, ask)
 
-    def beat(self, now_ns: int, *, work_ns: int = 0, late_ns: int = 0, phase: int = 0) -> None:
-        """Say that the loop turned: `work_ns` it took, `late_ns` behind its grid."""
+    def beat(self, now_ns: int, *, work_ns: int = 0, late_ns: int = 0, phase: int = 0, overruns: int = 0) -> None:
+        """Say that the loop turned: `work_ns` it took, `late_ns` behind its grid, `overruns` slots left out so far."""
         row = self._heartbeat.row
         row["beats"] += 1
-        row["phase"], row["work_ns"], row["late_ns"] = phase, work_ns, late_ns
+        row["phase"], row["work_ns"], row["late_ns"], row["overruns"] = phase, work_ns, late_ns, overruns
         self._heartbeat.commit(now_ns)
 
     def event(self, now_ns: int, severity: Severity, code: str, text: str) -> None:
