@@ -34,7 +34,7 @@ FIXED_FOVY_DEG = 43.0
 WRIST_FOVY_DEG = 58.0
 _FIXED_AZIMUTH_DEG = (0.0, 60.0, -60.0, 120.0, -120.0, 180.0)  # around the work area, 0 faces the first arm
 _WRIST_TURN_DEG = (0.0, 180.0, 90.0, -90.0)  # about the hand's z axis
-_WRIST_TILT_DEG = 20.0
+_WRIST_TILT_DEG = 10.0
 
 
 def T_world_pose(pose: Pose) -> np.ndarray:
@@ -107,6 +107,7 @@ def build_scene(cell: Cell) -> str:
   <headlight ambient=".35 .35 .37" diffuse=".25 .25 .25" specular="0 0 0"/>
 </visual>
 <statistic center="{vector(center)} 0.2" extent="1"/>
+<asset><texture type="skybox" builtin="gradient" rgb1=".62 .66 .70" rgb2=".42 .45 .49" width="64" height="64"/></asset>
 <default><geom contype="1" conaffinity="1" solref=".005 1" solimp=".95 .99 .0005"/></default>
 <worldbody>
   <light directional="true" castshadow="false" pos="0 0 3" dir=".35 .25 -1" diffuse=".55 .55 .52" specular=".1 .1 .1"/>
@@ -151,11 +152,11 @@ def _objects(center: np.ndarray) -> str:
 
 def _fixed_camera(name: str, camera: Camera, center: np.ndarray, index: int) -> str:
     azimuth = math.radians(_FIXED_AZIMUTH_DEG[index % len(_FIXED_AZIMUTH_DEG)])
-    height = 0.78 + 0.15 * (index // len(_FIXED_AZIMUTH_DEG))
+    height = 0.80 + 0.15 * (index // len(_FIXED_AZIMUTH_DEG))
     out = np.array([math.cos(azimuth), math.sin(azimuth), 0.0])
     middle = np.array([*center, 0.0])
-    eye = middle + 0.85 * out + (0, 0, height)
-    back = eye - (middle - 0.16 * out + (0, 0, 0.16))  # a camera looks along its own -z
+    eye = middle + 1.0 * out + (0, 0, height)
+    back = eye - (middle - 0.20 * out + (0, 0, 0.24))  # a camera looks along its own -z
     back /= np.linalg.norm(back)
     right = np.cross((0.0, 0.0, 1.0), back)
     right /= np.linalg.norm(right)
@@ -172,7 +173,7 @@ def _wrist_camera(name: str, camera: Camera, index: int) -> str:
     turn = math.radians(_WRIST_TURN_DEG[index % len(_WRIST_TURN_DEG)])
     R = np.array([[math.cos(turn), -math.sin(turn), 0], [math.sin(turn), math.cos(turn), 0], [0, 0, 1]])
     tilt = math.radians(_WRIST_TILT_DEG)
-    eye, right = R @ (0.070, 0.0, 0.030), R @ (0.0, 1.0, 0.0)
+    eye, right = R @ (0.066, 0.0, 0.004), R @ (0.0, 1.0, 0.0)
     up = R @ (math.cos(tilt), 0.0, math.sin(tilt))
     back = np.cross(right, up)
     return (
