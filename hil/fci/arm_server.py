@@ -14,7 +14,7 @@ from hil.fci.arm_plant import ArmPlant
 from hil.fci.errors import ErrorFlag
 from hil.fci.faults import Fault
 from hil.fci.frames import ToolFrames
-from hil.fci.link import Link, Watcher
+from hil.fci.link import Link
 from hil.fci.motion import elbow_sign
 from hil.fci.packet import StatePacket
 from hil.fci.profile import Profile
@@ -119,9 +119,10 @@ class ArmServer:
 
     # --- for the loop -------------------------------------------------------------------------------------------
 
-    def attach(self, watcher: Watcher) -> None:
-        """Register sockets so that a waiting loop wakes up."""
-        self._link.attach(watcher)
+    @property
+    def descriptor(self) -> int:
+        """Readable when there is something to poll: a waiting loop sleeps on it."""
+        return self._link.descriptor
 
     def poll(self) -> None:
         """Read what has arrived and answer what can be answered at once."""
@@ -146,7 +147,7 @@ class ArmServer:
         motion = self.robot.motion
         if self.profile is Profile.STRICT or motion is None or motion.ending is not None or motion.request.use_async:
             return True
-        if self._command is not None or not self._state_sent or not self._link.streaming or self._fault_is_due():
+        if self._command is not None or not self._state_sent or not self._link.streaming:
             return True
         waited_ns = self._clock.now_ns() - self._sent_ns
         if motion.started:
@@ -310,9 +311,6 @@ class ArmServer:
         self._state_sent = False
 
     # --- inside ---------------------------------------------------------------------------------------------------
-
-    def _fault_is_due(self) -> bool:
-        return bool(self._faults)
 
     def _client_gone(self) -> None:
         self.robot.client_lost()

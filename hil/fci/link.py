@@ -5,10 +5,11 @@ A dropped or refused connection is reset, not closed politely: libfranka waits f
 carried the answer, but reports a reset at once.
 """
 
+import select
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from hil.fci.listen import listen
 from runtime.clock import Clock
@@ -20,12 +21,6 @@ _SEND_BUFFER_BYTES = 1 << 18  # the longest answer is the robot's URDF, some ten
 _MAX_DATAGRAMS = 64  # read in one turn: a flood from outside must not stop the world
 
 M = TypeVar("M")
-
-
-class Watcher(Protocol):
-    """Where sockets are registered so that a sleeping loop wakes when one has something to say."""
-
-    def watch(self, descriptor: int) -> None: ...
 
 
 class Link(Generic[M]):
@@ -60,7 +55,9 @@ class Link(Generic[M]):
         self._peer = ""
         self._peer_udp = ("", 0)
         self._received = bytearray()
-        self._watcher: Watcher | None = None
+        self._epoll = select.epoll()
+        self._epoll.register(self._listener.fileno(), select.EPOLLIN)
+        self._readable: set[int] = set()  # descriptors, as found by the last poll
         self._clock = clock
         self.connected_ns = 0  # when the present client was accepted
         self.connections = 0  # clients accepted since start
@@ -78,30 +75,29 @@ class Link(Generic[M]):
         """States can be sent: the client has said its UDP port."""
         return self._udp is not None
 
-    def attach(self, watcher: Watcher) -> None:
-        """Register the sockets, now and as they come; a closed descriptor leaves the watcher by itself."""
-        self._watcher = watcher
-        for one in (self._listener, self._tcp, self._udp):
-            if one is not None:
-                watcher.watch(one.fileno())
+    @property
+    def descriptor(self) -> int:
+        """Readable whenever `poll` has something to do: for a loop that sleeps until then."""
+        return self._epoll.fileno()
 
     def poll(self) -> Iterator[M]:
         """Accept, refuse, read: yields whole messages. Afterwards `connected` says whether the client is still there."""
-        self._accept()
-        if self._tcp is None:
+        self._readable = {descriptor for descriptor, _ in self._epoll.poll(0)}
+        if self._listener.fileno() in self._readable:
+            self._accept()
+        if self._tcp is None or self._tcp.fileno() not in self._readable:
             return
         try:
             chunk = self._tcp.recv(_READ_BYTES)
         except BlockingIOError:
-            chunk = None
+            return
         except OSError as error:
             self._forget(f"lost: {error.strerror}")
             return
-        if chunk == b"":
+        if not chunk:
             self._forget("closed the connection" + (" within a message" if self._received else ""))
             return
-        if chunk:
-            self._received += chunk
+        self._received += chunk
         while self._tcp is not None and self._received:
             try:
                 message = self._take(self._received)
@@ -117,14 +113,13 @@ class Link(Generic[M]):
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         self._udp.bind((self._host, 0))
         self._peer_udp = (self._peer, port)
-        if self._watcher is not None:
-            self._watcher.watch(self._udp.fileno())
+        self._epoll.register(self._udp.fileno(), select.EPOLLIN)
 
     def datagrams(self) -> Iterator[bytes]:
-        """The client's datagrams that have arrived; those of a wrong size or from another address are counted, not passed."""
+        """Datagrams found by the last `poll`; those of a wrong size or from another address are counted, not passed."""
+        if self._udp is None or self._udp.fileno() not in self._readable:
+            return
         for _ in range(_MAX_DATAGRAMS):
-            if self._udp is None:
-                return
             try:
                 data, address = self._udp.recvfrom(2048)
             except OSError:  # nothing there, or the client's port is gone: TCP will tell
@@ -172,8 +167,9 @@ class Link(Generic[M]):
 
     def close(self) -> None:
         """End everything, the listener too."""
-        self.drop("server ends")
+        self.drop("is dropped: the server ends")
         self._listener.close()
+        self._epoll.close()
 
     def _accept(self) -> None:
         try:
@@ -193,13 +189,12 @@ class Link(Generic[M]):
         self.connections += 1
         self.connected_ns = self._clock.now_ns()
         self._report(f"{self.name}: client {address[0]}:{address[1]} connected")
-        if self._watcher is not None:
-            self._watcher.watch(connection.fileno())
+        self._epoll.register(connection.fileno(), select.EPOLLIN)
 
     def _forget(self, reason: str) -> None:
         for one in (self._tcp, self._udp):
             if one is not None:
-                one.close()
+                one.close()  # leaves the epoll by itself
         self._tcp = self._udp = None
         self._received.clear()
         self._report(f"{self.name}: client {self._peer} {reason}")

@@ -8,13 +8,11 @@ import select
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from hil.fci.link import Watcher
 from runtime.clock import Clock
 from runtime.ticker import sleep_until_ns
 
 PERIOD_NS = 1_000_000
 _WAIT_S = 0.005  # longest sleep on the sockets while an arm waits for its client
-_SLACK_NS = 20_000_000  # a loop further behind the clock than this starts afresh instead of catching up
 
 
 class World(Protocol):
@@ -28,29 +26,14 @@ class World(Protocol):
 class Station(Protocol):
     """A device's server as the loop sees it."""
 
-    def attach(self, watcher: Watcher) -> None: ...
+    @property
+    def descriptor(self) -> int: ...
     def poll(self) -> None: ...
     def ready(self) -> bool: ...
     @property
     def in_real_time(self) -> bool: ...
     def before_step(self) -> None: ...
     def after_step(self) -> None: ...
-
-
-class _Epoll:
-    """Sockets of all stations; closed ones leave by themselves."""
-
-    def __init__(self) -> None:
-        self._epoll = select.epoll()
-
-    def watch(self, descriptor: int) -> None:
-        self._epoll.register(descriptor, select.EPOLLIN)
-
-    def wait(self, seconds: float) -> None:
-        self._epoll.poll(seconds)
-
-    def close(self) -> None:
-        self._epoll.close()
 
 
 class WorldLoop:
@@ -71,11 +54,11 @@ class WorldLoop:
         each_tick: Callable[[int], None] | None = None,
     ) -> None:
         self._world, self._stations, self._clock, self._each_tick = world, tuple(stations), clock, each_tick
-        self._epoll = _Epoll()
+        self._epoll = select.epoll()
         self._stopped = False
         self.late_ticks = 0  # that began more than a period behind real time
         for station in self._stations:
-            station.attach(self._epoll)
+            self._epoll.register(station.descriptor, select.EPOLLIN)
 
     def stop(self) -> None:
         """End `run` at its next turn; may be called from any thread or a signal handler."""
@@ -89,7 +72,7 @@ class WorldLoop:
             for station in stations:
                 station.poll()
             if not all(station.ready() for station in stations):
-                self._epoll.wait(_WAIT_S)
+                self._epoll.poll(_WAIT_S)
                 if each_wait is not None:
                     each_wait()
                 continue
@@ -115,9 +98,11 @@ class WorldLoop:
         self._epoll.close()
 
     def _next(self, due_ns: int, now_ns: int) -> int:
-        """When the millisecond after this one is due."""
+        """When the millisecond after this one is due: on the grid, or a period from now if a slot was missed.
+
+        Missed slots are never caught up: robot time falls behind, as no robot's does, but never runs fast.
+        """
         if now_ns > due_ns + PERIOD_NS:
             self.late_ticks += 1
-        if now_ns > due_ns + _SLACK_NS:
             return now_ns + PERIOD_NS
         return due_ns + PERIOD_NS

@@ -336,3 +336,16 @@ ROBOT_COMMAND = np.dtype(
 )  # fmt: skip
 COMMAND_BYTES = ROBOT_COMMAND.itemsize
 assert COMMAND_BYTES == 371, "rbk_types.h: RobotCommand of server version 10"
+_MOTION_DOUBLES = 38  # q_c to elbow_c
+
+
+def is_finite(command: np.void) -> bool:
+    """Whether every number of a `ROBOT_COMMAND` is finite (a client of libfranka cannot send others)."""
+    data = command.tobytes()
+    motion, torque = np.frombuffer(data, "<f8", _MOTION_DOUBLES, 8), np.frombuffer(data, "<f8", JOINTS, 314)
+    return bool(np.isfinite(motion).all() and np.isfinite(torque).all())
+
+
+assert ROBOT_COMMAND.fields is not None
+assert ROBOT_COMMAND.fields["tau_J_d"][1] == 314
+assert ROBOT_COMMAND.fields["valid_elbow"][1] == 8 + 8 * _MOTION_DOUBLES

@@ -24,6 +24,7 @@ from hil.fci.protocol import (
     RecoveryStatus,
     RobotMode,
     StopStatus,
+    is_finite,
 )
 from hil.fci.reflex import CollisionDetector
 
@@ -264,7 +265,7 @@ class Robot:
     def _follow(self, motion: Motion, command: np.void | None, silent: bool) -> None:
         if command is None:
             flag = self._miss(motion, silent)
-        elif not _finite(command):
+        elif not is_finite(command):
             self._end(MoveStatus.INPUT_ERROR_ABORTED)
             return
         else:
@@ -390,9 +391,3 @@ class Robot:
             if motion.controller is Controller.CARTESIAN_IMPEDANCE:
                 return self.controllers.cartesian_impedance(q, dq, self.reference)
         return self.controllers.joint_impedance(q, dq, self.reference)
-
-
-def _finite(command: np.void) -> bool:
-    return all(
-        np.isfinite(command[name]).all() for name in ("q_c", "dq_c", "O_T_EE_c", "O_dP_EE_c", "elbow_c", "tau_J_d")
-    )
