@@ -7,6 +7,8 @@ nothing downstream looks at loose dictionaries.
 import difflib
 import ipaddress
 import re
+import reprlib
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -275,12 +277,17 @@ class Cell(_Part):
         return self
 
 
+_shown = reprlib.Repr()
+_shown.maxstring = 80
+_shown.maxlist = _shown.maxtuple = 8
+
+
 def describe_errors(error: ValidationError, source: str, model: type[BaseModel]) -> str:
     """One line per finding: file, key, value, what is allowed; with the nearest known key for a misspelt one."""
     lines = []
     for finding in error.errors():
         path = ".".join(str(part) for part in finding["loc"])
-        value = repr(finding.get("input"))
+        value = _shown.repr(finding.get("input"))  # bounded: aliases can make a small file's value enormous
         message = finding["msg"].removeprefix("Value error, ")
         if finding["type"] == "extra_forbidden":
             known = _known_keys(model, finding["loc"][:-1])
@@ -318,6 +325,8 @@ def _no_duplicates(loader: yaml.SafeLoader, node: yaml.MappingNode, deep: bool =
     seen: set[object] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=deep)
+        if not isinstance(key, Hashable):
+            raise yaml.constructor.ConstructorError(None, None, "a key is a plain word", key_node.start_mark)
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"key '{key}' is written twice", key_node.start_mark)
         seen.add(key)
@@ -340,6 +349,8 @@ def read_yaml(path: Path) -> object:
         raise CellError(f"{path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise CellError(f"{path}: not valid YAML: {error}") from error
+    except RecursionError:
+        raise CellError(f"{path}: not valid YAML: nested too deeply") from None
 
 
 def load_cell(name_or_path: str) -> Cell:
