@@ -280,6 +280,7 @@ class Cell(_Part):
 _shown = reprlib.Repr()
 _shown.maxstring = 80
 _shown.maxlist = _shown.maxtuple = 8
+_shown.maxlevel = 3
 
 
 def describe_errors(error: ValidationError, source: str, model: type[BaseModel]) -> str:
