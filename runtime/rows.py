@@ -64,7 +64,7 @@ class RejectReason(IntEnum):
     GENERATION = 3  # of an older generation
     MODE = 4  # another command mode than the enabled one
     EXPIRED = 5  # past valid_until_ns, or older than the watchdog allows
-    PERIOD = 6  # period_ns outside 1 to 200 ms
+    PERIOD = 6  # period_ns outside 1 to 100 ms
     STATE_OLD = 7  # the robot's state is too old to act on
     NOT_FINITE = 8  # NaN or infinity
     POSITION = 9
