@@ -36,6 +36,12 @@ def address(instance: str) -> str:
     return f"ipc://{instance_dir(instance) / 'supervisor.sock'}"
 
 
+def sessions() -> list[str]:
+    """Instance names under which a supervisor listens."""
+    here = instance_dir("x").parent
+    return sorted(path.parent.name.removeprefix("sinew.") for path in here.glob("sinew.*/supervisor.sock"))
+
+
 def _unpack(raw: bytes) -> dict[str, Any]:
     data = msgpack.unpackb(raw, max_map_len=64, max_array_len=256, max_str_len=MAX_TEXT, max_ext_len=0)
     if not isinstance(data, dict):

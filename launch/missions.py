@@ -35,10 +35,8 @@ class Missions:
         self.cameras_needed: frozenset[str] = frozenset()
         self.plan_of: Callable[[dict[str, Any]], list[Plan]] | None = None
 
-    def of(self, verb: str, arguments: dict[str, Any], acked: Callable[[], None]) -> Mission:
-        """The mission of an operator's request."""
-        if verb == "ack":
-            return self.ack(acked)
+    def of(self, verb: str, arguments: dict[str, Any]) -> Mission:
+        """The mission of an operator's request (home, speed, run)."""
         if verb == "home":
             return self.home()
         if verb == "speed":

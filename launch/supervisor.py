@@ -74,6 +74,7 @@ class Supervisor:
         self.phase = Phase.STARTING
         self.exit_text = ""
         self.log: list[str] = []
+        self.said = 0  # lines ever said
         left = remove_dead_rings(instance)
         self._heartbeat = RingWriter(instance, "supervisor.heartbeat", HEARTBEAT, 64)
         self._heartbeat.row["pid"] = os.getpid()
@@ -109,6 +110,7 @@ class Supervisor:
     def say(self, text: str) -> None:
         """A line for the operator; the newest 200 are kept."""
         self.log.append(text)
+        self.said += 1
         del self.log[:-200]
 
     # --- one turn --------------------------------------------------------------------------------------------------
@@ -347,8 +349,20 @@ class Supervisor:
         self.say("stopped: every arm is still; 'sinew ack' allows motion again")
         self._stop_asked.clear()
 
-    def acked(self) -> None:
-        """rt has followed an acknowledgement: motion may be asked for again."""
+    def begin_ack(self) -> Mission:
+        """Acknowledge: the only mission that a latched stop lets begin. Refused while the arms are not still."""
+        if self._stop_asked:
+            raise MissionRefusedError("'ack' refused: the stop has not ended yet: the arms are not still")
+        self._cancel_mission("an acknowledgement")
+        mission = self.missions.ack(self._acknowledged)
+        latched, self.stop_latched = self.stop_latched, False
+        try:
+            self.begin(mission, "ack")
+        finally:
+            self.stop_latched = latched
+        return mission
+
+    def _acknowledged(self) -> None:
         self.stop_latched = False
 
     def _take_requests(self, now_ns: int) -> None:
@@ -370,17 +384,10 @@ class Supervisor:
             self.console.answer(request, ok=True, text="ending")
             self.end("ended from another terminal")
         elif verb in ("ack", "home", "run", "speed"):
-            mission = self.missions.of(verb, request.arguments, self.acked)
             if verb == "ack":
-                if self._stop_asked:
-                    raise MissionRefusedError("'ack' refused: the stop has not ended yet: the arms are not still")
-                self._cancel_mission("an acknowledgement")
-                self.stop_latched, latched = False, self.stop_latched
-                try:
-                    self.begin(mission, verb)
-                finally:
-                    self.stop_latched = latched
+                mission = self.begin_ack()
             else:
+                mission = self.missions.of(verb, request.arguments)
                 self.begin(mission, verb)
             self._waiting.append((request, mission))
         else:

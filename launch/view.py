@@ -33,9 +33,9 @@ def lines(
         doing = "" if group.lease is SourceKind.NONE else f"  {group.lease.name.lower()} {group.progress:.0%}"
         found.append((_COLOUR[group.mode], f"  {group.name}: {group.mode.name}{doing}  speed {group.speed:.2f}"))
         if group.cause is not Cause.NONE:
-            row = CAUSES[group.cause]
-            found.append((_COLOUR[group.mode], f"    why: {row.text}"))
-            found.append(("", f"    what to do: {row.remedy}"))
+            cause = CAUSES[group.cause]
+            found.append((_COLOUR[group.mode], f"    why: {cause.text}"))
+            found.append(("", f"    what to do: {cause.remedy}"))
     found += _timing(supervisor)
     for arm in supervisor.devices.arms:
         facts = arm.facts
@@ -105,7 +105,7 @@ class View:
         if mode != self._mode:
             self._mode = mode
             print(f"[{mode}]", file=self._out, flush=True)
-        log = self._supervisor.log
-        for text in log[self._told :] if self._told <= len(log) else log:
+        new = self._supervisor.said - self._told
+        for text in self._supervisor.log[-new:] if new else []:
             print(text, file=self._out, flush=True)
-        self._told = len(log)
+        self._told = self._supervisor.said

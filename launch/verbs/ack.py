@@ -1,0 +1,13 @@
+"""`sinew ack`: acknowledge what stopped the arms."""
+
+import argparse
+
+from launch.verbs.ask import add_instance, ask_and_print
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_instance(parser)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    return ask_and_print(arguments.instance, "ack", timeout_s=30)
