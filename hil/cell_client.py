@@ -93,17 +93,20 @@ class CellClient:
         self._received = bytearray(rest)
         return line
 
-    def fault(self, name: str, *, device: str = "main", at_s: float | None = None, **arguments: object) -> None:
-        """Raise a fault of an arm or hand now, or at robot time `at_s` [s]. `faults()` lists names and arguments."""
-        self.ask("fault", name=name, device=device, at_s=at_s, arguments=arguments)
+    def fault(self, name: str, *, arm: str | None = None, at_s: float | None = None, **arguments: float) -> str:
+        """Raise a fault of an arm, or of the hand it carries, now or at robot time `at_s` [s]; returns it in words.
+
+        `arm` may be left out where the cell has only one. `faults()` lists names and arguments.
+        """
+        return str(self.ask("fault", name=name, arm=arm, at_s=at_s, arguments=arguments))
 
     def faults(self) -> list[dict[str, Any]]:
         """Every fault there is: name, sentence, arguments."""
         return self.ask("faults")
 
-    def clear(self, device: str | None = None) -> None:
-        """End all faults, of one device or of all."""
-        self.ask("clear", device=device)
+    def clear(self, arm: str | None = None) -> None:
+        """End lasting faults and forget those to come, of one arm and its hand or of all."""
+        self.ask("clear", arm=arm)
 
     def status(self) -> dict[str, Any]:
         """Robot time [s], profile, and what each arm and hand is doing."""
@@ -117,11 +120,19 @@ class CellClient:
         """Put an object somewhere, at rest; world frame."""
         self.ask("place", name=name, xyz_m=list(xyz_m), quat_wxyz=list(quat_wxyz))
 
+    def scatter(self, seed: int) -> None:
+        """Put all objects at the poses of a seed."""
+        self.ask("scatter", seed=seed)
+
+    def robot_time_s(self) -> float:
+        """The cell's time [s]: milliseconds of the world since its start."""
+        return float(self.ask("time"))
+
     def wait_robot_time(self, robot_time_s: float, timeout_s: float) -> float:
         """Wait until the cell's time [s] has come; returns it. Raises PanelError when `timeout_s` of ours pass first."""
         end_ns = self._clock.now_ns() + int(timeout_s * 1e9)
         while True:
-            now_s = float(self.ask("time"))
+            now_s = self.robot_time_s()
             if now_s >= robot_time_s:
                 return now_s
             if self._clock.now_ns() >= end_ns:

@@ -1,54 +1,78 @@
-"""The line per second that a running cell tells people: pure text from what was seen, no clock."""
+"""What a running cell tells people: one line per second, and sentences as things happen. It never holds the loop up."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import os
+import select
+from collections.abc import Mapping
 from typing import Any
 
-
-@dataclass
-class Rates:
-    """Counts since the last line, per device."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def rate(self, name: str, total: int, seconds: float) -> float:
-        """Growth of a counter per second since this was last asked for it."""
-        grown = total - self.counts.get(name, 0)
-        self.counts[name] = total
-        return grown / seconds if seconds > 0 else 0.0
+NS_PER_S = 1_000_000_000
+MAX_LINE_BYTES = 2000  # below what a pipe takes in one piece (PIPE_BUF), so that a writable pipe never blocks
 
 
-def arm_text(name: str, status: Mapping[str, Any], rate_hz: float) -> str:
-    """What one arm is doing, as `main: move, joint impedance/joint velocity, 998 Hz, 3 missed, no errors`."""
-    if not status["connected"]:
-        return f"{name}: no client, {status['mode']}"
-    parts = [status["mode"]]
-    if status["control"]:
-        parts.append(f"{status['control']}/{status['generator']}")
-    parts.append(f"{rate_hz:.0f} Hz")
-    parts.append(f"{status['missed']} missed")
-    parts.append(", ".join(status["errors"]) or "no errors")
-    return f"{name}: " + ", ".join(parts)
+class Console:
+    """Writes lines to a descriptor if they can be taken at once. A reader that does not read costs lines, never time."""
+
+    def __init__(self, descriptor: int = 1) -> None:
+        self._descriptor = descriptor
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
+        self.lost = 0
+
+    def say(self, text: str) -> None:
+        """One line; counted in `lost` when nobody takes it."""
+        if self.lost:
+            text = f"({self.lost} lines were not taken) {text}"
+        line = text.replace("\n", " ").encode()[: MAX_LINE_BYTES - 1] + b"\n"
+        try:
+            if self._poll.poll(0) == [(self._descriptor, select.POLLOUT)]:
+                os.write(self._descriptor, line)
+                self.lost = 0
+                return
+        except OSError:
+            pass  # the reader has gone
+        self.lost += 1
 
 
-def hand_text(name: str, status: Mapping[str, Any]) -> str:
-    """What one hand is doing, as `main: 41.0 mm, moving`."""
-    words = [f"{status['width_m'] * 1000:.1f} mm"]
-    if not status["connected"]:
-        words.insert(0, "no client")
-    if status["running"]:
-        words.append(status["running"])
-    if status["is_grasped"]:
-        words.append("holds")
-    return f"{name}: " + ", ".join(words)
+def _arm_text(name: str, arm: Mapping[str, Any], rate_hz: float) -> str:
+    if not arm["connected"]:
+        return f"arm {name}: {arm['mode']}, no client"
+    words = [arm["mode"]]
+    if arm["control"]:
+        words.append(f"{arm['control']} / {arm['generator']}")
+    words.append(f"{rate_hz:.0f} commands/s, {arm['missed']} missed")
+    words.append(", ".join(arm["errors"]) or "no errors")
+    return f"arm {name}: " + ", ".join(words)
 
 
-def objects_text(poses: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
-    """Where the objects are, in centimetres."""
-    places = (f"{name} ({', '.join(f'{100 * part:.1f}' for part in pose['xyz_m'])}) cm" for name, pose in poses.items())
-    return ", ".join(places)
+def _hand_text(name: str, hand: Mapping[str, Any]) -> str:
+    words = [f"{hand['width_m'] * 1000:.1f} mm"]
+    words += [hand["running"]] if hand["running"] else []
+    words += ["holds an object"] if hand["is_grasped"] else []
+    words += hand["faults"]
+    words += [] if hand["connected"] else ["no client"]
+    return f"hand {name}: " + ", ".join(words)
 
 
-def line(robot_time_s: float, parts: Iterable[str]) -> str:
-    """One line of the report, in robot time."""
-    return f"{robot_time_s:9.3f} s | " + " | ".join(part for part in parts if part)
+class LineWriter:
+    """Makes the line per second out of the cell's status; keeps the counters it had last time."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+        self._last_robot_time_s = 0.0
+
+    def line(self, status: Mapping[str, Any], objects: Mapping[str, Mapping[str, list[float]]], seconds: float) -> str:
+        """`seconds` of the clock on the wall have passed since the last line."""
+        robot_time_s = status["robot_time_s"]
+        pace = (robot_time_s - self._last_robot_time_s) / seconds
+        self._last_robot_time_s = robot_time_s
+        parts = [f"{robot_time_s:9.3f} s ({pace:.2f} of real time)"]
+        for name, arm in status["arms"].items():
+            grown = arm["commands"] - self._last.get(name, 0)
+            self._last[name] = arm["commands"]
+            parts.append(_arm_text(name, arm, grown / seconds))
+        parts += [_hand_text(name, hand) for name, hand in status["hands"].items()]
+        places = (f"{name} {' '.join(f'{100 * x:.1f}' for x in pose['xyz_m'])}" for name, pose in objects.items())
+        parts.append("cm: " + ", ".join(places))
+        if status["pending_faults"]:
+            parts.append("to come: " + "; ".join(status["pending_faults"]))
+        return " | ".join(parts)

@@ -1,6 +1,7 @@
 """The sinew command: a flat table of verbs. A new verb is one row here and one file under launch/verbs/.
 
-A verb's module has `add_arguments(parser)` and `main(arguments) -> int`, and is imported only when the verb is used.
+A verb's module has `add_arguments(parser)` and `main(arguments) -> int`, and is imported only when the verb is used;
+with `INTERMIXED = True` its options may stand between its words.
 Exit status: 0 as asked, 1 not met or refused, 2 wrong use.
 """
 
@@ -23,6 +24,12 @@ class Verb:
 
 
 VERBS = (
+    Verb("cell", "run an emulated cell in the foreground: the real client libraries connect to it", "sinew cell emulated"),
+    Verb(
+        "fault",
+        "raise a fault in a running emulated cell, now or at a robot time",
+        "sinew fault push --at 12.5 link=7 force_x_n=80 duration_ms=200",
+    ),
     Verb("test", "run lint, types and tests", "sinew test tests/runtime -k ring"),
     Verb(
         "bench",
@@ -56,7 +63,8 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(parser)
-    arguments = parser.parse_args(argv[1:])
+    intermixed = getattr(module, "INTERMIXED", False)
+    arguments = parser.parse_intermixed_args(argv[1:]) if intermixed else parser.parse_args(argv[1:])
     try:
         return module.main(arguments)
     except SinewError as error:

@@ -1,5 +1,6 @@
 """The fault panel: raises faults of arms and of the hands they carry, by name, now or at a robot time."""
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -89,7 +90,10 @@ class FaultPanel:
         elif name in FAULTS:
             checked = make_fault(name, None, **arguments).arguments
         else:
-            raise FaultError(f"no fault '{name}': known are {', '.join((*FAULTS, *HAND_FAULTS))}")
+            known = (*FAULTS, *HAND_FAULTS)
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            raise FaultError(f"no fault '{name}': {hint}Known are {', '.join(known)}")
         at_ns = self._now_ns if at_robot_time_s is None else round(at_robot_time_s * _NS_PER_S)
         fault = Pending(arm, at_ns, name, checked)
         if at_ns <= self._now_ns:

@@ -1,0 +1,216 @@
+"""The emulated cell as a process: `python -m hil.cell CELL --instance I`; `sinew cell NAME` is the same.
+
+One thread turns everything at 1 kHz: physics, arm and hand servers, fault panel, the ring `scene.state`. The renderer
+is a child and ends with it. What it shows is emulated; drivers above it are the ones that run on the robot.
+"""
+
+import argparse
+import gc
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+
+from hil.cell_report import NS_PER_S, Console, LineWriter
+from hil.cell_stations import CellStations
+from hil.fci.loop import WorldLoop
+from hil.fci.panel_socket import PanelSocket
+from hil.fci.profile import Profile
+from hil.scenes.state import RING_NAME, SLOTS, fill_scene_state, scene_state_dtype
+from runtime.cell import Arm, Cell, load_cell
+from runtime.child import Child
+from runtime.clock import Clock, MonotonicClock
+from runtime.errors import SinewError
+from runtime.ring import RingWriter, instance_dir
+
+STATE_PERIOD_NS = 5_000_000  # of `scene.state`: also while an arm holds the world back, so that cameras go on
+
+
+class CellProcessError(SinewError):
+    """The cell cannot be run as asked."""
+
+
+def with_host(cell: Cell, host: str) -> Cell:
+    """The same cell with its one arm at another address.
+
+    Raises:
+        CellProcessError: the cell has several arms: which one is meant?
+    """
+    if len(cell.arms) != 1:
+        raise CellProcessError(
+            f"--host {host}: cell '{cell.name}' has {len(cell.arms)} arms: set their hosts in its file"
+        )
+    ((name, arm),) = cell.arms.items()
+    moved = Arm.model_validate({**arm.model_dump(), "host": host})
+    return cell.model_copy(update={"arms": {name: moved}})
+
+
+def _remove_if_empty(directory: Path) -> None:
+    try:
+        directory.rmdir()
+    except OSError:
+        pass  # others of this instance still have something there
+
+
+class CellProcess:
+    """A cell's stations with everything around them: ring, panel socket, renderer, report.
+
+    Raises:
+        SinewError: no emulated cell, the instance runs already, or a port is in use. Nothing is left open.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        cell_file: str,
+        instance: str,
+        *,
+        profile: Profile,
+        seed: int | None,
+        render: bool,
+        clock: Clock,
+        console: Console,
+    ) -> None:
+        self._clock, self._console = clock, console
+        self._line = LineWriter()
+        self._child_end_told = False
+        with ExitStack() as opened:
+            self.stations = CellStations(cell, profile, seed, clock, console.say)
+            opened.callback(self.stations.close)
+            self._world = self.stations.world
+            opened.callback(_remove_if_empty, instance_dir(instance))
+            self._state = RingWriter(instance, RING_NAME, scene_state_dtype(self._world.model), SLOTS)
+            opened.callback(self._state.close)
+            # From here on the instance is ours: the ring's lock says so.
+            self._panel = PanelSocket(instance, self.stations.answer, console.say)
+            opened.callback(self._panel.close)
+            self._loop = WorldLoop(self._world, list(self.stations.arms.values()), clock, self._each_tick)
+            opened.callback(self._loop.close)
+            self._renderer = None
+            if render and any(camera.source == "software" for camera in cell.cameras.values()):
+                command = (sys.executable, "-m", "hil.render", cell_file, "--instance", instance)
+                self._renderer = Child("hil.render", command)
+                opened.callback(self._renderer.end)
+            self._opened = opened.pop_all()
+        self._state_written_ns = 0
+        self._told_ns = clock.now_ns()
+
+    def run(self) -> None:
+        """Turn until `stop`."""
+        gc.collect()
+        gc.freeze()  # the model is thousands of objects that no collection needs to look at again
+        self._write_state(self._clock.now_ns())
+        self._loop.run(self._each_wait)
+
+    def stop(self) -> None:
+        """End `run`; may be called from a signal handler."""
+        self._loop.stop()
+
+    def close(self) -> None:
+        """End the renderer, drop every client, remove ring and socket."""
+        self._opened.close()
+
+    def _each_tick(self, robot_time_ns: int) -> None:
+        self.stations.after_step(robot_time_ns)
+        self._each_wait()
+
+    def _each_wait(self) -> None:
+        self._panel.poll()
+        now_ns = self._clock.now_ns()
+        if now_ns - self._state_written_ns >= STATE_PERIOD_NS:
+            self._write_state(now_ns)
+        if now_ns - self._told_ns >= NS_PER_S:
+            self._tell(now_ns)
+
+    def _write_state(self, now_ns: int) -> None:
+        fill_scene_state(self._state.row, self._world)
+        self._state.commit(now_ns)
+        self._state_written_ns = now_ns
+
+    def _tell(self, now_ns: int) -> None:
+        line = self._line.line(self.stations.status(), self.stations.objects(), (now_ns - self._told_ns) / NS_PER_S)
+        self._told_ns = now_ns
+        self._console.say(line)
+        if self._renderer is not None and not self._renderer.alive and not self._child_end_told:
+            self._child_end_told = True
+            self._console.say(
+                f"{self._renderer.how_it_ended()}: the cameras of this cell are blind until it is restarted"
+            )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that `python -m hil.cell` and `sinew cell` share."""
+    parser.add_argument("cell", metavar="CELL", help="name of an emulated cell, or path of its file")
+    parser.add_argument(
+        "--profile",
+        choices=[one.value for one in Profile],
+        help="lockstep waits for the client's answers and is immune to load; paced is real time that never fakes a "
+        "miss; strict is the robot's own rule (default: the cell file's)",
+    )
+    parser.add_argument("--host", metavar="ADDRESS", help="loopback address of the cell's one arm, e.g. 127.0.0.2")
+    parser.add_argument("--seed", type=int, help="of the objects' poses (default: the cell file's)")
+    parser.add_argument("--instance", help="name under which it runs (default: the cell's name)")
+    parser.add_argument("--no-render", action="store_true", help="start no renderer: the cameras stay blind")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the cell in this process until SIGINT or SIGTERM; returns the exit status.
+
+    Raises:
+        SinewError: it cannot be run as asked; the text says why and what to do.
+    """
+    cell = load_cell(arguments.cell)
+    if cell.emulated is None:
+        raise CellProcessError(
+            f"cell '{cell.name}' is a real cell (it has no key 'emulated'): its robots run by themselves; "
+            "'sinew cell' is for emulated cells such as 'emulated'"
+        )
+    if arguments.host is not None:
+        cell = with_host(cell, arguments.host)
+    if arguments.seed is not None and arguments.seed < 0:
+        raise CellProcessError(f"--seed {arguments.seed}: must not be negative")
+    assert cell.emulated is not None
+    console = Console()
+    process = CellProcess(
+        cell,
+        arguments.cell,
+        arguments.instance or cell.name,
+        profile=Profile(arguments.profile or cell.emulated.profile),
+        seed=arguments.seed,
+        render=not arguments.no_render,
+        clock=MonotonicClock(),
+        console=console,
+    )
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        process.stop()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    hosts = ", ".join(f"{name} at {arm.host}" for name, arm in cell.arms.items())
+    console.say(
+        f"emulated cell '{cell.name}' ({process.stations.profile.value}): {hosts}; end it with Ctrl-C; "
+        f"faults: 'sinew fault --list'"
+    )
+    try:
+        process.run()
+    finally:
+        process.close()
+    console.say("ended")
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit status 0 when it was told to end, 1 when it could not run."""
+    parser = argparse.ArgumentParser(prog="python -m hil.cell", description=__doc__)
+    add_arguments(parser)
+    try:
+        return run(parser.parse_args(argv))
+    except SinewError as error:
+        print(f"cell: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
