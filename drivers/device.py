@@ -28,6 +28,7 @@ class DeviceShell:
         self._heartbeat = RingWriter(instance, f"{device}.heartbeat", HEARTBEAT, HEARTBEAT_SLOTS)
         self._event = RingWriter(instance, f"{device}.event", EVENT, EVENT_SLOTS)
         self._requests = RingReader(instance, f"{device}.request", REQUEST)
+        self._requests.skip_to_head()  # a restarted driver must not do again what its predecessor was asked
         self._heartbeat.row["pid"] = os.getpid()
 
     def handle_signals(self) -> None:
@@ -53,7 +54,7 @@ class DeviceShell:
         self._event.commit(now_ns)
 
     def requests(self) -> Iterator[np.void]:
-        """The `REQUEST` rows that arrived since the last call."""
+        """The `REQUEST` rows that arrived since the last call, or since this process took up its work."""
         return self._requests.drain()
 
     def close(self) -> None:
