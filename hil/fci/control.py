@@ -1,8 +1,8 @@
 """The robot's own controllers: torques (7,) [Nm] on top of gravity compensation that make the arm follow a reference.
 
 Gains a client can set are the robot's (stiffness); damping is critical for the arm's inertia at its present pose, as
-libfranka sets none. Feed-forward of inertia and Coriolis torque keeps the tracking error of a stiff arm to fractions of
-a millirad.
+libfranka sets none. Feed-forward of inertia, friction and Coriolis torque keeps the tracking error of a stiff arm to
+microradians.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from hil.fci.frames import ToolFrames
 from hil.fci.motion import Reference
 from hil.fci.protocol import JOINTS
 from hil.fci.transforms import pose_error
-from hil.scenes.fr3 import ROTOR_INERTIA_KG_M2
+from hil.scenes.fr3 import JOINT_DAMPING_NM_S, ROTOR_INERTIA_KG_M2
 
 DEFAULT_JOINT_STIFFNESS = np.array([3000.0, 3000.0, 3000.0, 2500.0, 2500.0, 2000.0, 2000.0])  # Nm/rad
 MAX_JOINT_STIFFNESS = 14250.0  # Nm/rad, Robot::setJointImpedance
@@ -21,6 +21,7 @@ CARTESIAN_STIFFNESS_RANGE = ((10.0, 3000.0), (1.0, 300.0))  # translation, rotat
 NULLSPACE_STIFFNESS = 20.0  # Nm/rad towards q_d, what Cartesian stiffness leaves free (ours)
 GUIDING_DAMPING = np.array([4.0, 4.0, 3.0, 3.0, 1.0, 1.0, 0.5])  # Nm s/rad: a hand-guided arm comes to rest (ours)
 _ROTORS = np.diag(ROTOR_INERTIA_KG_M2)
+_FRICTION = np.array(JOINT_DAMPING_NM_S)
 
 
 class Controllers:
@@ -38,7 +39,7 @@ class Controllers:
         damping = 2.0 * np.sqrt(K * M.diagonal())
         tau = K * (reference.q - q) + damping * (reference.dq - dq) + self._plant.coriolis(q, dq)
         if reference.moving or reference.ddq.any():
-            tau = tau + M @ reference.ddq
+            tau = tau + M @ reference.ddq + _FRICTION * reference.dq
         return tau
 
     def cartesian_impedance(self, q: np.ndarray, dq: np.ndarray, reference: Reference) -> np.ndarray:
@@ -50,7 +51,7 @@ class Controllers:
         damping = 2.0 * np.sqrt(NULLSPACE_STIFFNESS * M.diagonal())
         posture = NULLSPACE_STIFFNESS * (reference.q - q) + damping * (reference.dq - dq)
         free = np.eye(JOINTS) - J.T @ np.linalg.pinv(J).T
-        return tau + free @ posture + M @ reference.ddq + plant.coriolis(q, dq)
+        return tau + free @ posture + M @ reference.ddq + _FRICTION * reference.dq + plant.coriolis(q, dq)
 
     def guiding(
         self,

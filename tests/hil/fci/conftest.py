@@ -3,9 +3,18 @@
 import threading
 import uuid
 
+import franky
 import pytest
 
+from hil.cell_stations import desk_tool
+from hil.fci.arm_server import ArmServer
+from hil.fci.faults import make_fault
 from hil.fci.hand_server import HandServer
+from hil.fci.loop import WorldLoop
+from hil.fci.profile import Profile
+from hil.plant import World
+from hil.scenes.fr3 import urdf
+from runtime.cell import load_cell
 from runtime.clock import MonotonicClock
 from runtime.ticker import sleep_ns
 
@@ -109,3 +118,81 @@ def run_hand(host):
 @pytest.fixture
 def hand(run_hand, fingers):
     return run_hand(fingers, fingers.step)
+
+
+class RunningArm:
+    """An arm's server over the real physics, turned by a loop in a thread of its own; the client is the real library."""
+
+    def __init__(self, host, profile=Profile.LOCKSTEP, clock=None):
+        cell = load_cell("emulated")
+        self.host, self.log, self.world = host, [], World(cell)
+        self.plant = self.world.arms["main"]
+        clock = clock or MonotonicClock()
+        tool = desk_tool(cell.arms["main"], with_hand=True)
+        self.server = ArmServer(
+            "main", host, self.plant, profile, urdf=urdf(), tool=tool, clock=clock, report=self.log.append
+        )
+        self.loop = WorldLoop(self.world, [self.server], clock)
+        self.commands = []  # a copy of each command that acted
+        self.server.on_command = lambda command: self.commands.append(command.copy())
+        self._thread = threading.Thread(target=self.loop.run, daemon=True)
+        self._thread.start()
+
+    @property
+    def robot(self):
+        return self.server.robot
+
+    def connect(self, factor=0.3, threshold=100.0):
+        """The real client. `factor` of franky's limits, which are the older Panda's: 0.5 is what an FR3 bears."""
+        return franky.Robot(
+            self.host,
+            relative_dynamics_factor=factor,
+            default_torque_threshold=threshold,
+            default_force_threshold=threshold,
+            realtime_config=franky.RealtimeConfig.Ignore,
+        )
+
+    def fault(self, name, in_ms=0, **arguments):
+        """Raise a fault, at once or some robot milliseconds from now."""
+        self.server.schedule(make_fault(name, self.server.robot_time_ms + in_ms, **arguments))
+
+    def wait_until(self, condition, within_ms=20_000):
+        """Wait for a condition in robot time; fails by count, never by the wall clock."""
+        end = self.server.robot_time_ms + within_ms
+        while not condition():
+            assert self._thread.is_alive(), f"the arm died; log: {self.log}"
+            assert self.server.robot_time_ms < end, f"not within {within_ms} ms of robot time; log: {self.log}"
+            sleep_ns(200_000)
+
+    def wait_ms(self, count):
+        """Let so many robot milliseconds pass."""
+        end = self.server.robot_time_ms + count
+        self.wait_until(lambda: self.server.robot_time_ms >= end, count + 1)
+
+    def close(self):
+        alive = self._thread.is_alive()
+        self.loop.stop()
+        self._thread.join(10)
+        self.loop.close()
+        self.server.close()
+        assert alive, f"the arm died; log: {self.log}"
+
+
+@pytest.fixture
+def run_arm(host):
+    """Start an arm's server with a profile of its own."""
+    running = []
+
+    def start(profile=Profile.LOCKSTEP, at=host, **kwargs):
+        running.append(RunningArm(at, profile, **kwargs))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.close()
+
+
+@pytest.fixture
+def arm(run_arm):
+    """A lock-stepped arm."""
+    return run_arm()
