@@ -73,7 +73,7 @@ class CellStations:
                 self.hands[name] = hand_server = HandServer(host, self.world.hands[name], clock, report)
                 opened.callback(hand_server.close)
             self._opened = opened.pop_all()
-        self.panel = FaultPanel(self.arms, {arm: self.hands[hand] for arm, hand in hand_of.items()})
+        self.panel = FaultPanel(self.arms, {arm: self.hands[hand] for arm, hand in hand_of.items()}, report)
 
     def after_step(self, robot_time_ns: int) -> None:
         """The hands' and the panel's turn, once per millisecond after the arms'."""

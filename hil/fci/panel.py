@@ -1,7 +1,7 @@
 """The fault panel: raises faults of arms and of the hands they carry, by name, now or at a robot time."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Protocol
@@ -10,7 +10,6 @@ from hil.fci.faults import FAULTS, Argument, Fault, FaultError, complete, make_f
 from hil.fci.hand_faults import HAND_FAULTS
 from hil.fci.hand_server import HandServer
 
-_NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 
 
@@ -29,9 +28,13 @@ class Pending:
     name: str
     arguments: tuple[tuple[str, float], ...]
 
+    @property
+    def what(self) -> str:
+        """Name and arguments."""
+        return self.name + "".join(f" {name}={value:g}" for name, value in self.arguments)
+
     def __str__(self) -> str:
-        values = "".join(f" {name}={value:g}" for name, value in self.arguments)
-        return f"{self.name}{values} on '{self.arm}' at {self.at_ns / _NS_PER_S:.3f} s"
+        return f"{self.what} on '{self.arm}' at {self.at_ns / _NS_PER_S:.3f} s"
 
 
 def _describe(arguments: tuple[Argument, ...]) -> str:
@@ -53,10 +56,13 @@ class FaultPanel:
     Args:
         arms: the arms' servers by name.
         hands: the hands' servers by the name of the arm that carries them.
+        report: takes a sentence for each fault that strikes a hand; arms report their own.
     """
 
-    def __init__(self, arms: Mapping[str, FaultyArm], hands: Mapping[str, HandServer]) -> None:
-        self._arms, self._hands = arms, hands
+    def __init__(
+        self, arms: Mapping[str, FaultyArm], hands: Mapping[str, HandServer], report: Callable[[str], None]
+    ) -> None:
+        self._arms, self._hands, self._report = arms, hands, report
         self._pending: list[Pending] = []
         self._now_ns = 0
 
@@ -129,6 +135,7 @@ class FaultPanel:
     def _strike(self, fault: Pending) -> None:
         if fault.name in HAND_FAULTS:
             arguments = SimpleNamespace(**dict(fault.arguments))
+            self._report(f"hand of arm '{fault.arm}' at {self._now_ns / _NS_PER_S:.3f} s: fault {fault.what}")
             HAND_FAULTS[fault.name].apply(self._hands[fault.arm], arguments, self._now_ns)
         else:
             self._arms[fault.arm].schedule(Fault(fault.name, fault.arguments))
