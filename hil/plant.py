@@ -15,6 +15,7 @@ from runtime.errors import SinewError
 
 STEP_NS = 1_000_000
 _PLACE_TRIES = 50
+_DIVERGED = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
 
 
 class PlantError(SinewError):
@@ -93,7 +94,7 @@ class World:
         for arm in self.arms.values():
             arm.after_step()
         self.time_ns += STEP_NS
-        if data.warning[mujoco.mjtWarning.mjWARN_BADQACC].number:
+        if any(data.warning[kind].number for kind in _DIVERGED):
             raise PlantError(
                 f"cell '{self.cell.name}': the physics diverged at {self.time_ns / 1e9:.3f} s: the commanded torque "
                 "is unstable; lower the controller's stiffness or damping and start the cell again"

@@ -71,7 +71,13 @@ class ArmPlant:
         return self._qvel.copy()
 
     def apply_torque(self, tau_nm: np.ndarray) -> None:
-        """Joint torque (7,) [Nm] on top of gravity compensation, until the next call; cut at what the motors give."""
+        """Joint torque (7,) [Nm] on top of gravity compensation, until the next call; cut at what the motors give.
+
+        Raises:
+            ValueError: a torque that is not finite: it would destroy the world.
+        """
+        if not np.isfinite(tau_nm).all():
+            raise ValueError(f"arm '{self.name}': joint torque must be finite: {tau_nm}")
         np.clip(tau_nm, -TORQUE_NM, TORQUE_NM, out=self._tau_command)
 
     def tau_ext(self) -> np.ndarray:

@@ -175,11 +175,14 @@ def main(argv: list[str] | None = None) -> int:
         if not software_cameras(cell):
             raise RenderError(f"cell '{cell.name}' has no camera with source 'software': there is nothing to render")
         renderer = _open(cell, arguments.gl)
-        if arguments.snapshot is not None:
-            for path in write_snapshots(cell, renderer, arguments.snapshot, arguments.seed):
-                print(path)
-            return 0
-        run(cell, arguments.instance or cell.name, renderer, MonotonicClock())
+        try:
+            if arguments.snapshot is not None:
+                for path in write_snapshots(cell, renderer, arguments.snapshot, arguments.seed):
+                    print(path)
+            else:
+                run(cell, arguments.instance or cell.name, renderer, MonotonicClock())
+        finally:
+            renderer.close()
     except SinewError as error:
         print(f"render: {error}", file=sys.stderr)
         return 1

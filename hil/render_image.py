@@ -70,6 +70,11 @@ class SceneRenderer:
             red, green, blue = (rgb[::-1, :, channel].astype(np.uint16) for channel in range(3))
             frame["infrared"][:] = (77 * red + 150 * green + 29 * blue) >> 8  # ITU-R BT.601 luma in 1/256
 
+    def close(self) -> None:
+        """Give the OpenGL context back; the renderer is of no use afterwards."""
+        self._context.free()
+        self._gl.free()
+
     def _metric(self, buffer: np.ndarray, out: np.ndarray) -> None:
         """Turn the depth buffer (1 near, 0 far, hyperbolic) into units of the depth scale, rounded; in place."""
         nothing = buffer[::-1] <= 0.0

@@ -155,7 +155,7 @@ def _hand(name: str, bits: str) -> str:
     return (
         f"{inertial_of(mass, center, matrix)}"
         f'<geom type="capsule" size=".031" fromto="0 -.072 .030 0 .072 .030" rgba="{SHELL}" mass="0" {bits}/>'
-        f'<geom type="box" size=".021 .095 .006" pos="0 0 .058" rgba="{DARK}" mass="0" contype="0" conaffinity="0"/>'
+        f'<geom type="box" size=".016 .095 .006" pos="0 0 .058" rgba="{DARK}" mass="0" contype="0" conaffinity="0"/>'
         f"{fingers}"
     )
 

@@ -29,8 +29,8 @@ _AREA_HALF_M = (0.12, 0.22)  # half sizes of the area in which objects are put
 _SPACING_M = 0.11  # least distance between two objects' centres
 _PLACE_TRIES = 2000
 
-# Vertical field of view: colour imager of a D435 (fixed) and of a D405 (wrist) at 4:3 [deg].
-FIXED_FOVY_DEG = 43.0
+# Vertical field of view [deg]: fixed cameras between a D435's 42 and a D455's 65, on the wrist a D405's.
+FIXED_FOVY_DEG = 50.0
 WRIST_FOVY_DEG = 58.0
 _FIXED_AZIMUTH_DEG = (0.0, 60.0, -60.0, 120.0, -120.0, 180.0)  # around the work area, 0 faces the first arm
 _WRIST_TURN_DEG = (0.0, 180.0, 90.0, -90.0)  # about the hand's z axis
@@ -107,7 +107,6 @@ def build_scene(cell: Cell) -> str:
   <headlight ambient=".35 .35 .37" diffuse=".25 .25 .25" specular="0 0 0"/>
 </visual>
 <statistic center="{vector(center)} 0.2" extent="1"/>
-<asset><texture type="skybox" builtin="gradient" rgb1=".62 .66 .70" rgb2=".42 .45 .49" width="64" height="64"/></asset>
 <default><geom contype="1" conaffinity="1" solref=".005 1" solimp=".95 .99 .0005"/></default>
 <worldbody>
   <light directional="true" castshadow="false" pos="0 0 3" dir=".35 .25 -1" diffuse=".55 .55 .52" specular=".1 .1 .1"/>
@@ -131,7 +130,11 @@ def _furniture(cell: Cell, center: np.ndarray) -> str:
     return (
         f'<geom name="table" type="box" size="{vector(half)} .02" pos="{vector(middle)} -.02" rgba=".72 .62 .50 1"'
         ' condim="4" friction=".8 .005 .0001"/>'
-        '<geom name="floor" type="plane" size="4 4 .1" pos="0 0 -.75" rgba=".36 .39 .43 1"/>'
+        '<geom name="floor" type="plane" size="3 3 .1" pos="0 0 -.75" rgba=".36 .39 .43 1"/>'
+    ) + "".join(  # walls give the background a depth; a sky texture would cost a quarter of the rendering
+        f'<geom type="plane" size="3 1.75 .1" pos="{3 * math.sin(turn)!r} {-3 * math.cos(turn)!r} 1"'
+        f' xyaxes="{math.cos(turn)!r} {math.sin(turn)!r} 0 0 0 1" rgba=".56 .59 .62 1" contype="0" conaffinity="0"/>'
+        for turn in (0.0, math.pi / 2, math.pi, -math.pi / 2)
     )
 
 
@@ -156,7 +159,7 @@ def _fixed_camera(name: str, camera: Camera, center: np.ndarray, index: int) -> 
     out = np.array([math.cos(azimuth), math.sin(azimuth), 0.0])
     middle = np.array([*center, 0.0])
     eye = middle + 1.0 * out + (0, 0, height)
-    back = eye - (middle - 0.20 * out + (0, 0, 0.24))  # a camera looks along its own -z
+    back = eye - (middle - 0.20 * out + (0, 0, 0.28))  # a camera looks along its own -z
     back /= np.linalg.norm(back)
     right = np.cross((0.0, 0.0, 1.0), back)
     right /= np.linalg.norm(right)
