@@ -74,7 +74,7 @@ class CameraDriver:
         self._machine = CameraMachine(Patience(stall_ns=round(camera.stall_periods * self._period_ns)), now_ns)
         self._streams = wanted_streams(camera)
         self._has_depth, self._has_infrared = camera.depth != "off", camera.infrared
-        self._align = rs.align(rs.stream.color) if camera.depth == "aligned" else None
+        self._align: rs.align | None = None
         dtype = frame_dtype(
             camera.image.width_px, camera.image.height_px, depth=self._has_depth, infrared=self._has_infrared
         )
@@ -95,11 +95,6 @@ class CameraDriver:
     def phase(self) -> CameraPhase:
         return self._machine.phase
 
-    @property
-    def state(self) -> np.void:
-        """The `CAMERA_STATE` row as it stands (counters of the whole run)."""
-        return self._state.row
-
     def due_ns(self, now_ns: int) -> int:
         """When to call `step` again: rarely while the next frame cannot be there yet, often when it may be."""
         if self._session is None:
@@ -115,7 +110,7 @@ class CameraDriver:
             self._changed(now_ns, change)
         self._obey(now_ns, order)
         if changes or now_ns - self._last_state_ns >= STATE_EVERY_NS:
-            self._publish_state(now_ns)
+            self.publish_state(now_ns)
 
     def close(self, now_ns: int) -> None:
         """Stop the stream and take the rings away."""
@@ -175,6 +170,9 @@ class CameraDriver:
         self._sessions += 1
         self._options = ColorOptions(self._device)
         self._options.begin(self._camera.exposure_us)
+        # Aligning holds the interpreter for 11 ms a frame: this process has nothing else to do.
+        needs_align = self._camera.depth == "aligned" and not self._session.depth_is_aligned()
+        self._align = rs.align(rs.stream.color) if needs_align else None
         self._depth_scale_m = self._session.depth_scale_m() if self._has_depth else 0.0
         self._new_session(now_ns)
         self._write_identity()
@@ -371,7 +369,8 @@ class CameraDriver:
         self._shell.event(now_ns, severity, code, text)
         self._say(f"{severity.name} {code}: {text}")
 
-    def _publish_state(self, now_ns: int) -> None:
+    def publish_state(self, now_ns: int) -> None:
+        """Write a `CAMERA_STATE` row now; `step` does so ten times a second and at every change."""
         row, machine = self._state.row, self._machine
         row["phase"], row["session"] = machine.phase, self._sessions
         row["stalls"], row["restarts"], row["resets"] = machine.stalls, machine.restarts, machine.resets

@@ -17,7 +17,7 @@ class FrozenPicture:
 
     def add(self, color: np.ndarray) -> bool:
         """Take one picture, uint8 (h, w, 3). True while the picture counts as frozen."""
-        checksum = zlib.crc32(np.ascontiguousarray(color[::STRIDE, ::STRIDE]))
+        checksum = zlib.crc32(color[::STRIDE, ::STRIDE].tobytes())
         self.repeats = self.repeats + 1 if checksum == self._last else 0
         self._last = checksum
         return self.repeats >= FROZEN_AFTER

@@ -12,8 +12,8 @@ class Kind(Enum):
     """What a frameset is, judged by its numbers."""
 
     NEW = auto()
-    PARTIAL = auto()  # colour seen before, another stream new: the syncer's doing, nothing to serve
-    DUPLICATE = auto()  # nothing in it is new
+    REPEATED = auto()  # colour seen before: the syncer's doing, or one more copy of a duplicate already reported
+    DUPLICATE = auto()  # nothing in it is new; once per frame number
     OUT_OF_ORDER = auto()  # colour older than one served before
 
 
@@ -33,13 +33,17 @@ class FrameNumbers:
         self._color: int | None = None
         self._seen_depth: int | None = None
         self._served_depth = -1
+        self._reported = -1
 
     def judge(self, color: int, depth: int | None) -> Verdict:
         """`color` and `depth` are the device's own counters; `depth` is None where there is no such image."""
         depth_moved = depth != self._seen_depth
         self._seen_depth = depth
         if self._color is not None and color == self._color:
-            return Verdict(Kind.PARTIAL if depth_moved else Kind.DUPLICATE)
+            if depth_moved or self._reported == color:
+                return Verdict(Kind.REPEATED)
+            self._reported = color
+            return Verdict(Kind.DUPLICATE)
         if self._color is not None and color < self._color:
             return Verdict(Kind.OUT_OF_ORDER)
         missing = 0 if self._color is None else color - self._color - 1

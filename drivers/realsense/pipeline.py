@@ -113,6 +113,17 @@ class Session:
             }  # fmt: skip
         return {**told, "librealsense": rs.__version__, "depth_scale_m": self.depth_scale_m(), "streams": streams}
 
+    def depth_is_aligned(self) -> bool:
+        """Depth already has the colour image's lens and viewpoint: aligning it again would only lose pixels to rounding."""
+        profiles = {p.stream_type(): p.as_video_stream_profile() for p in self.profile.get_streams()}
+        if rs.stream.depth not in profiles:
+            return False
+        depth, color = profiles[rs.stream.depth], profiles[rs.stream.color]
+        pose, one, other = depth.get_extrinsics_to(color), depth.get_intrinsics(), color.get_intrinsics()
+        lenses = [(lens.fx, lens.fy, lens.ppx, lens.ppy, *lens.coeffs) for lens in (one, other)]
+        here = [1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]
+        return lenses[0] == lenses[1] and [*pose.rotation, *pose.translation] == here
+
     def depth_scale_m(self) -> float:
         """Metres per depth count, as the device has it (a D405 differs from a D435); 0.0 without a depth sensor."""
         for sensor in self.device.query_sensors():

@@ -112,9 +112,10 @@ class StampClock:
             return None  # continues the ones before; if it arrived late, it really is old
         if latency_ns > MAX_LATENCY_NS:
             return Doubt.LATE
+        # Off the grid, but so was the arrival: the camera skipped or was slow. Off the grid although it arrived in step:
+        # the clock moved.
         arrived_in_step = abs(receive_ns - last_receive_ns - expected_ns) <= MAX_JUMP_NS
-        quicker_than_ever = bool(self._latencies) and latency_ns < min(self._latencies) - MAX_JUMP_NS
-        return Doubt.JUMP if arrived_in_step or quicker_than_ever else None
+        return Doubt.JUMP if arrived_in_step else None
 
     def _agrees_with_itself(self, number: int, stamp_ns: int, receive_ns: int) -> bool:
         """A clock that jumped once and then runs true is believed again after RELEARN_AFTER frames."""
