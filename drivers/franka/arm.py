@@ -69,7 +69,7 @@ STATE_OF_MODE = {
 SENTENCES = {
     DriverState.NOT_READY: (
         Severity.WARNING,
-        "the arm cannot move ({mode}): open the brakes, activate FCI, end guiding",
+        "the arm cannot move: {why_not}",
     ),
     DriverState.OK: (Severity.INFO, "the arm is ready; it moves only after ENABLE or GOTO"),
     DriverState.REFLEX: (
@@ -82,6 +82,12 @@ SENTENCES = {
         Severity.ERROR,
         "a motion ended by an error of its own ({planner}): recover, then re-arm",
     ),
+}
+
+WHY_NOT = {
+    RobotMode.OTHER: "the robot's mode is Other: open the brakes and activate FCI in Desk",
+    RobotMode.GUIDING: "somebody guides it by hand: let go of the guiding button",
+    RobotMode.AUTOMATIC_ERROR_RECOVERY: "error recovery is running",
 }
 
 MODES = {
@@ -152,6 +158,7 @@ class ArmDriver:
         self._mind_link(now_ns)
         self._take_states(now_ns)
         self._judge_motion_error(now_ns)
+        before = self._driver_state
         self._mind_state(now_ns)
         for row in self._shell.requests():
             self._take_request(row, now_ns)
@@ -160,10 +167,15 @@ class ArmDriver:
             if outcome is not None:
                 self._conclude(outcome, now_ns)
         self._mind_state(now_ns)
-        if now_ns - self._last_row_ns > SILENT_ROW_NS:
+        if self._driver_state is not before or now_ns - self._last_row_ns > SILENT_ROW_NS:
             self._commit(now_ns)
         if self._shutting_down and self._activity is None:
             self.ended = True
+
+    @property
+    def state(self) -> DriverState:
+        """What the robot was found to be in the last turn."""
+        return self._driver_state or DriverState.NOT_READY
 
     def begin_shutdown(self, now_ns: int) -> None:
         """Bring the arm to rest, then let `ended` turn true. Bounded in time, whatever the client library does."""
@@ -250,12 +262,13 @@ class ArmDriver:
         while reader.motion_errors:
             self._motion_error = (str(reader.motion_errors.popleft()), now_ns)
         for _ in range(len(reader.seen)):
-            self._publish(reader.seen.popleft())
+            self._publish(reader.seen.popleft(), now_ns)
 
-    def _publish(self, one: Seen) -> None:
+    def _publish(self, one: Seen, now_ns: int) -> None:
         row = self._state.row
         fill_state(row, one.state)
         self._view.take(one, int(row["errors"]))
+        self._mind_state(now_ns)  # no row says REFLEX and, in the same breath, that commands act
         self._commit(one.stamp_ns)
 
     def _commit(self, stamp_ns: int) -> None:
@@ -279,11 +292,13 @@ class ArmDriver:
         self._state.commit(stamp_ns)
         self._last_row_ns = stamp_ns
 
+    @property
+    def _seen_this_connection(self) -> bool:
+        return self._link.connected and self._view.robot_time_ns >= 0
+
     def _found_state(self) -> DriverState:
-        if not self._link.connected:
-            return DriverState.LINK_DEAD if self._link.connection else DriverState.NOT_READY
-        if self._view.robot_time_ns < 0:
-            return DriverState.NOT_READY  # connected, no state read yet
+        if not self._seen_this_connection:
+            return DriverState.LINK_DEAD if self._view.seen else DriverState.NOT_READY
         found = STATE_OF_MODE[self._view.mode]
         if found is DriverState.OK and self._view.errors:
             return DriverState.REFLEX
@@ -308,12 +323,13 @@ class ArmDriver:
             self._driver_state = found
             severity, sentence = SENTENCES[found]
             text = sentence.format(
-                mode=self._view.mode.name, errors=describe_errors(self._view.errors), planner=self._planner_error
+                why_not=WHY_NOT.get(self._view.mode, "") if self._seen_this_connection else "not connected yet",
+                errors=describe_errors(self._view.errors),
+                planner=self._planner_error,
             )
             self._event(now_ns, severity, f"state.{found.name.lower()}", text)
             if found is DriverState.OK and self._activity is None and self._link.settings_problem:
                 self._activity = Applying(self._link, self._settings, 0)
-            self._commit(now_ns)
         if found is not DriverState.OK and isinstance(self._activity, Streaming | goto.Goto):
             if self._activity.request_id:
                 self._answer(RequestStatus.FAILED, self._activity.request_id)

@@ -57,6 +57,8 @@ class Goto:
             return None
         off = max(abs(a - b) for a, b in zip(view.q_d, self._goal, strict=True))
         if off <= REACHED_RAD:
+            if not view.still:
+                return None  # arrived, and still settling
             return Outcome("the joint motion reached its goal", RequestStatus.DONE, "goto.done")
         if not self._ran and view.stamp_ns - call.done_ns <= START_NS:
             return None
