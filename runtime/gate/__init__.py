@@ -1,0 +1,1 @@
+"""The safety gate: no command reaches an arm but through `Gate.decide`."""
