@@ -18,7 +18,7 @@ from hil.fci.loop import WorldLoop
 from hil.fci.panel_socket import PanelSocket
 from hil.fci.profile import Profile
 from hil.scenes.state import RING_NAME, SLOTS, fill_scene_state, scene_state_dtype
-from runtime.cell import Arm, Cell, load_cell
+from runtime.cell import Cell, load_cell
 from runtime.child import Child
 from runtime.clock import Clock, MonotonicClock
 from runtime.errors import SinewError
@@ -32,7 +32,7 @@ class CellProcessError(SinewError):
 
 
 def with_host(cell: Cell, host: str) -> Cell:
-    """The same cell with its one arm at another address.
+    """The same cell with its one arm at another address (checked where the arm's server listens).
 
     Raises:
         CellProcessError: the cell has several arms: which one is meant?
@@ -42,8 +42,7 @@ def with_host(cell: Cell, host: str) -> Cell:
             f"--host {host}: cell '{cell.name}' has {len(cell.arms)} arms: set their hosts in its file"
         )
     ((name, arm),) = cell.arms.items()
-    moved = Arm.model_validate({**arm.model_dump(), "host": host})
-    return cell.model_copy(update={"arms": {name: moved}})
+    return cell.model_copy(update={"arms": {name: arm.model_copy(update={"host": host})}})
 
 
 def _remove_if_empty(directory: Path) -> None:
