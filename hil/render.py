@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,16 +74,20 @@ class RenderProcess:
     def __init__(self, cell: Cell, instance: str, renderer: SceneRenderer, clock: Clock) -> None:
         self._renderer, self._clock = renderer, clock
         self._state = RingReader(instance, RING_NAME, scene_state_dtype(renderer.model))
-        self._streams = {}
-        for name in software_cameras(cell):
-            camera = cell.cameras[name]
-            dtype = frame_dtype(
-                camera.image.width_px,
-                camera.image.height_px,
-                depth=camera.depth != "off",
-                infrared=camera.infrared,
-            )
-            self._streams[name] = _Stream(RingWriter(instance, f"scene.{name}.frame", dtype, camera.slots))
+        self._streams: dict[str, _Stream] = {}
+        try:
+            for name in software_cameras(cell):
+                camera = cell.cameras[name]
+                dtype = frame_dtype(
+                    camera.image.width_px,
+                    camera.image.height_px,
+                    depth=camera.depth != "off",
+                    infrared=camera.infrared,
+                )
+                self._streams[name] = _Stream(RingWriter(instance, f"scene.{name}.frame", dtype, camera.slots))
+        except SinewError:
+            self.close()
+            raise
 
     def render_due(self, names: Iterable[str], now_ns: int) -> int | None:
         """Render these cameras from the newest state; returns its stamp, or None when there is no state."""
@@ -122,10 +127,12 @@ def run(cell: Cell, instance: str, renderer: SceneRenderer, clock: Clock) -> Non
         RenderError: no state of the scene for a minute.
     """
     parent = os.getppid()
-    shell = DeviceShell(instance, "render")
-    shell.handle_signals()
-    process = RenderProcess(cell, instance, renderer, clock)
-    try:
+    with ExitStack() as opened:
+        shell = DeviceShell(instance, "render")
+        opened.callback(shell.close)
+        shell.handle_signals()
+        process = RenderProcess(cell, instance, renderer, clock)
+        opened.callback(process.close)
         now_ns = clock.now_ns()
         plan, last_stamp_ns = FramePlan(software_cameras(cell), now_ns), now_ns
         shell.event(now_ns, Severity.INFO, "started", f"rendering {', '.join(software_cameras(cell))}")
@@ -142,9 +149,6 @@ def run(cell: Cell, instance: str, renderer: SceneRenderer, clock: Clock) -> Non
                     f"no new row in ring '{RING_NAME}' of instance '{instance}' for {STATE_TIMEOUT_NS // 10**9} s: "
                     f"is the emulated cell running? Start it with 'sinew cell {cell.name}'"
                 )
-    finally:
-        process.close()
-        shell.close()
 
 
 def _open(cell: Cell, backend: str) -> SceneRenderer:
