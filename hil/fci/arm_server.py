@@ -109,6 +109,7 @@ class ArmServer:
         self._due: list[tuple[int, bytes]] = []  # answers and the robot time at which they go out
         self._command: np.void | None = None  # the answer to the last state
         self._state_sent = False
+        self._published_ms = 0
         self._sent_ns = 0
         self._silent = False
         self._opening = 0  # states sent since the running motion began, before its first command
@@ -196,6 +197,7 @@ class ArmServer:
         self._opening = self._opening + 1 if robot.motion is not None and not robot.motion.started else 0
         self._fill()
         self._state_sent = self._stream.publish(robot.now_ms, self.packet.bytes)
+        self._published_ms = robot.now_ms
         self._sent_ns = self._clock.now_ns()
         for reply in robot.replies:
             message = answer(reply.command, reply.command_id, reply.status)
@@ -218,8 +220,8 @@ class ArmServer:
 
     @property
     def robot_time_ms(self) -> int:
-        """Id of the last state packet."""
-        return self.robot.now_ms
+        """Id of the last state packet that was published."""
+        return self._published_ms
 
     @property
     def client_connected(self) -> bool:
@@ -251,13 +253,13 @@ class ArmServer:
         self.robot.set_guiding(active)
 
     def lose_states(self, fraction: float, duration_ms: int, seed: int) -> None:
-        self._stream.lose(fraction, self.robot.now_ms + duration_ms, seed)
+        self._stream.lose(fraction, self._after(duration_ms), seed)
 
     def delay_states(self, delay_ms: int, duration_ms: int) -> None:
-        self._stream.delay(delay_ms, self.robot.now_ms + duration_ms)
+        self._stream.delay(delay_ms, self._after(duration_ms))
 
     def silence(self, duration_ms: int) -> None:
-        self._stream.silence(self.robot.now_ms + duration_ms)
+        self._stream.silence(self._after(duration_ms))
 
     def drop_client(self) -> None:
         if self._link.connected:
@@ -311,6 +313,10 @@ class ArmServer:
         self._state_sent = False
 
     # --- inside ---------------------------------------------------------------------------------------------------
+
+    def _after(self, duration_ms: int) -> int:
+        """Id of the first state packet after the next `duration_ms` ones."""
+        return self.robot.now_ms + 1 + duration_ms
 
     def _client_gone(self) -> None:
         self.robot.client_lost()

@@ -43,7 +43,7 @@ class AsyncJointPosition:
         self._input.current_velocity = reference.dq.tolist()
         self._input.current_acceleration = reference.ddq.tolist()
         if self._planner.update(self._input, self._output) < 0:
-            return ErrorFlag.JOINT_VIA_PLAN_LIMIT_VIOLATION
+            return ErrorFlag.JOINT_VIA_MOTION_GENERATOR_PLANNING_JOINT_LIMIT_VIOLATION
         q, dq = np.array(self._output.new_position), np.array(self._output.new_velocity)
         reference.q, reference.dq, reference.ddq = q, dq, np.array(self._output.new_acceleration)
         return None

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class ErrorFlag(IntEnum):
-    """One flag; `.name.lower()` is what the client library prints, but for the two names in `wire_name`."""
+    """One flag; `.name.lower()` is the member of franka::Errors (franka/errors.h)."""
 
     JOINT_POSITION_LIMITS_VIOLATION = 0
     CARTESIAN_POSITION_LIMITS_VIOLATION = 1
@@ -44,10 +44,10 @@ class ErrorFlag(IntEnum):
     CONTROLLER_TORQUE_DISCONTINUITY = 32
     JOINT_P2P_INSUFFICIENT_TORQUE_FOR_PLANNING = 33
     TAU_J_RANGE_VIOLATION = 34
-    INSTABILITY_DETECTION = 35
+    INSTABILITY_DETECTED = 35
     JOINT_MOVE_IN_WRONG_DIRECTION = 36
-    CARTESIAN_SPLINE_VIOLATION = 37
-    JOINT_VIA_PLAN_LIMIT_VIOLATION = 38
+    CARTESIAN_SPLINE_MOTION_GENERATOR_VIOLATION = 37
+    JOINT_VIA_MOTION_GENERATOR_PLANNING_JOINT_LIMIT_VIOLATION = 38
     BASE_ACCELERATION_INITIALIZATION_TIMEOUT = 39
     BASE_ACCELERATION_INVALID_READING = 40
 

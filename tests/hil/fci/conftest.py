@@ -163,9 +163,12 @@ class RunningArm:
             assert self._thread.is_alive(), f"the arm died; log: {self.log}"
             assert self.server.robot_time_ms < end, f"not within {within_ms} ms of robot time; log: {self.log}"
             sleep_ns(200_000)
+        shown = self.server.robot_time_ms + 1  # a client that asks now gets a state that shows it
+        while self.server.robot_time_ms < shown and self._thread.is_alive():
+            sleep_ns(200_000)
 
     def wait_ms(self, count):
-        """Let so many robot milliseconds pass."""
+        """Let so many robot milliseconds pass, and the states of all of them go out."""
         end = self.server.robot_time_ms + count
         self.wait_until(lambda: self.server.robot_time_ms >= end, count + 1)
 
