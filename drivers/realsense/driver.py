@@ -88,6 +88,7 @@ class CameraDriver:
         self._refusal: Refusal | None = None
         self._last_poll_ns = self._last_state_ns = now_ns
         self._last_receive_ns = 0
+        self._more_ns = 0  # of the last poll that gave a frame: another may be waiting
         self._out_of_order_before = self._doubting = self._was_frozen = False
         self._new_session(now_ns)
 
@@ -99,6 +100,8 @@ class CameraDriver:
         """When to call `step` again: rarely while the next frame cannot be there yet, often when it may be."""
         if self._session is None:
             return now_ns + IDLE_NS
+        if self._more_ns == self._last_poll_ns:
+            return now_ns
         return max(now_ns + POLL_EVERY_NS, min(self._last_receive_ns + self._period_ns * 3 // 4, now_ns + IDLE_NS))
 
     def step(self, now_ns: int, wall_offset_ns: int) -> None:
@@ -208,6 +211,9 @@ class CameraDriver:
                     waited_ns = 0
                     continue
                 symptoms += self._judge(now_ns, wall_offset_ns, frameset)
+                if Symptom.FRAME in symptoms:  # one new frame per step: it may have changed the phase
+                    self._more_ns = now_ns
+                    break
         except RuntimeError as error:
             self._failed(now_ns, "read", error)
             symptoms += self._symptoms

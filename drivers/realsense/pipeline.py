@@ -50,8 +50,7 @@ class Session:
         if record_to is not None:
             config.enable_record_to_file(record_to)
         self.device = device
-        self._pipeline: rs.pipeline | None = rs.pipeline(source.context)
-        self._pipeline.set_device(device)
+        self._pipeline: rs.pipeline | None = source.pipeline(device)
         self.profile = self._pipeline.start(config)
         self._closing: threading.Thread | None = None
 

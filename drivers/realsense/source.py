@@ -20,16 +20,26 @@ class SourceError(SinewError):
 class Source(Protocol):
     """What the driver needs to know of where devices come from."""
 
-    context: rs.context
     remedy: str  # what a person does when the device is not there
 
     def devices(self) -> list[rs.device]:
         """What is attached now. Returns within milliseconds, never waits for anything to appear."""
         ...
 
+    def pipeline(self, device: rs.device) -> rs.pipeline:
+        """A pipeline that has been given the device and not been started."""
+        ...
+
     def reset(self, device: rs.device) -> None:
         """Power-cycle the device. Raises RuntimeError where the device cannot be reset."""
         ...
+
+
+def pipeline_of(context: rs.context, device: rs.device) -> rs.pipeline:
+    """A pipeline on this very device: it does not go looking for one."""
+    pipeline = rs.pipeline(context)
+    pipeline.set_device(device)
+    return pipeline
 
 
 class LiveSource:
@@ -38,17 +48,20 @@ class LiveSource:
     remedy = "check the USB 3 cable and port, then 'sinew find'"
 
     def __init__(self) -> None:
-        self.context = rs.context()
+        self._context = rs.context()
 
     def devices(self) -> list[rs.device]:
-        return list(self.context.query_devices())
+        return list(self._context.query_devices())
+
+    def pipeline(self, device: rs.device) -> rs.pipeline:
+        return pipeline_of(self._context, device)
 
     def reset(self, device: rs.device) -> None:
         device.hardware_reset()
 
 
 class FileSource:
-    """A .db3 recording, played once from its beginning after every (re)start.
+    """A .db3 recording, played once from its beginning.
 
     Args:
         path: the recording.
@@ -66,16 +79,22 @@ class FileSource:
         if not Path(path).is_file():
             raise SourceError(f"camera recording '{path}': no such file: check the key 'file' in the cell file")
         self._path, self._real_time = path, real_time
-        self.context = rs.context()
+        self._context = rs.context()
         self._playback: rs.playback | None = None
+        self._begun = False
 
     def devices(self) -> list[rs.device]:
         if self._playback is None:
-            device = self.context.load_device(self._path)
+            device = self._context.load_device(self._path)
             self._playback = device.as_playback()
             self._playback.set_real_time(self._real_time)
         # A recording that has been played to its end is like a camera that was unplugged: there is nothing more to come.
-        return [] if self._playback.current_status() == rs.playback_status.stopped else [self._playback]
+        over = self._begun and self._playback.current_status() == rs.playback_status.stopped
+        return [] if over else [self._playback]
+
+    def pipeline(self, device: rs.device) -> rs.pipeline:
+        self._begun = True
+        return pipeline_of(self._context, device)
 
     def reset(self, device: rs.device) -> None:
         raise RuntimeError("a recording cannot be reset")

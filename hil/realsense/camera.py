@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import pyrealsense2 as rs
 
+from drivers.realsense.source import pipeline_of
 from hil.realsense.device import EmulatedDevice, Identity, Images
 from hil.realsense.noise import SensorNoise
 from hil.realsense.script import Fault, Script
@@ -35,7 +36,7 @@ class EmulatedCamera:
     remedy = "it is emulated: is the renderer running ('sinew cell')?"
 
     def __init__(self, identity: Identity, script: Script | None = None, seed: int = 0) -> None:
-        self.context = rs.context()
+        self._context = rs.context()
         self._identity, self._script = identity, script or Script()
         self._noise = SensorNoise(seed)
         self._attached: EmulatedDevice | None = EmulatedDevice(identity)
@@ -51,6 +52,9 @@ class EmulatedCamera:
 
     def devices(self) -> list[rs.device]:
         return [] if self._attached is None else [self._attached.rs_device]
+
+    def pipeline(self, device: rs.device) -> rs.pipeline:
+        return pipeline_of(self._context, device)
 
     def reset(self, device: rs.device) -> None:
         """A software device has no hardware reset: the power cycle is emulated by a new device."""
