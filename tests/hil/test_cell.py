@@ -130,6 +130,41 @@ def test_the_gripper_takes_hold_of_an_object_of_the_scene(cell, host):
     assert cell.objects()["cube"]["xyz_m"][2] == pytest.approx(T[2][3], abs=0.02), "it hangs in the hand"
 
 
+COMMANDER = """
+import sys, franky
+robot = franky.Robot(sys.argv[1], realtime_config=franky.RealtimeConfig.Ignore)
+robot.relative_dynamics_factor = 0.05
+robot.move(franky.JointMotion([2.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785]))
+"""
+
+
+def test_a_commander_that_stops_answering_holds_neither_panel_nor_pictures_up_and_the_arm_comes_to_rest(
+    cell, host, instance
+):
+    state = RingReader(instance, RING_NAME, scene_state_dtype(World(load_cell("emulated")).model))
+
+    def arm():
+        return cell.status()["arms"]["main"]
+
+    with subprocess.Popen([sys.executable, "-c", COMMANDER, host]) as commander:
+        try:
+            eventually(lambda: arm()["q"][0] > 0.05, "the motion")
+            commander.send_signal(signal.SIGSTOP)
+            stamps = {}
+            for _ in range(50):
+                cell.status()
+                row = state.latest(0)
+                assert row is not None
+                stamps.setdefault(int(row["world_time_ns"]), set()).add(state.meta.stamp_ns)
+                sleep_ns(5_000_000)
+            assert max(map(len, stamps.values())) > 5, "the world stands still and is shown and answered for meanwhile"
+        finally:
+            commander.kill()
+    eventually(lambda: arm()["mode"] == "reflex" and max(map(abs, arm()["dq"])) < 1e-3, "rest")
+    assert arm()["errors"] == ["communication_constraints_violation"]
+    assert arm()["q"][0] < 1.0
+
+
 def test_the_state_ring_shows_what_the_panel_tells(cell, instance):
     dtype = scene_state_dtype(World(load_cell("emulated")).model)
     reader = RingReader(instance, RING_NAME, dtype)
