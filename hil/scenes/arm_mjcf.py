@@ -15,12 +15,14 @@ from hil.scenes.fr3 import (
     FINGER_MASS_KG,
     FINGER_STROKE_M,
     FLANGE_OFFSET_M,
+    HAND_CAPSULE,
     HAND_INERTIA,
     HAND_TURN_RAD,
     JOINT_DAMPING_NM_S,
     JOINT_TABLE,
     LINK_INERTIAS,
     ROTOR_INERTIA_KG_M2,
+    Capsule,
 )
 from hil.scenes.mjcf import inertial, inertial_of, quat_about_x, quat_about_z, vector
 from runtime.cell import Load
@@ -80,11 +82,13 @@ def _shells(link: str, bits: str) -> str:
             continue
         # The part that surrounds the joint axis (along z) is drawn in the trim colour: the arm's joints show.
         along_axis = capsule.start_m[:2] == capsule.end_m[:2] and link not in ("link0", "link1", "link3", "link5")
-        parts.append(
-            f'<geom type="capsule" size="{capsule.radius_m}" fromto="{vector((*capsule.start_m, *capsule.end_m))}"'
-            f' rgba="{TRIM if along_axis else SHELL}" mass="0" {bits}/>'
-        )
+        parts.append(_shell(capsule, TRIM if along_axis else SHELL, bits))
     return "".join(parts)
+
+
+def _shell(capsule: Capsule, rgba: str, bits: str) -> str:
+    ends = vector((*capsule.start_m, *capsule.end_m))
+    return f'<geom type="capsule" size="{capsule.radius_m}" fromto="{ends}" rgba="{rgba}" mass="0" {bits}/>'
 
 
 def _tool(name: str, bits: str, *, hand: str | None, load: Load, on_hand: str) -> str:
@@ -154,7 +158,7 @@ def _hand(name: str, bits: str) -> str:
         )
     return (
         f"{inertial_of(mass, center, matrix)}"
-        f'<geom type="capsule" size=".031" fromto="0 -.072 .030 0 .072 .030" rgba="{SHELL}" mass="0" {bits}/>'
+        f"{_shell(HAND_CAPSULE, SHELL, bits)}"
         f'<geom type="box" size=".016 .095 .006" pos="0 0 .058" rgba="{DARK}" mass="0" contype="0" conaffinity="0"/>'
         f"{fingers}"
     )

@@ -133,10 +133,7 @@ FINGER_STROKE_M = 0.04
 TCP_OFFSET_M = 0.1034  # flange to the point between the fingertips
 MAX_WIDTH_M = 2 * FINGER_STROKE_M
 
-HAND_CAPSULES: tuple[Capsule, ...] = (
-    Capsule("hand", 0.034, (0.0, -0.072, 0.032), (0.0, 0.072, 0.032)),
-    Capsule("hand", 0.024, (0.0, -0.050, 0.085), (0.0, 0.050, 0.085)),  # covers the fingers at any width
-)
+HAND_CAPSULE = Capsule("hand", 0.031, (0.0, -0.072, 0.030), (0.0, 0.072, 0.030))  # the palm, in the hand frame
 
 
 def T_flange_ee_hand() -> np.ndarray:
@@ -149,9 +146,7 @@ LOWER_RAD = np.array([joint.lower_rad for joint in JOINT_TABLE])
 UPPER_RAD = np.array([joint.upper_rad for joint in JOINT_TABLE])
 VELOCITY_RAD_S = np.array([joint.velocity_rad_s for joint in JOINT_TABLE])
 TORQUE_NM = np.array([joint.torque_nm for joint in JOINT_TABLE])
-ACCELERATION_RAD_S2 = np.array([joint.acceleration_rad_s2 for joint in JOINT_TABLE])
-JERK_RAD_S3 = np.array([joint.jerk_rad_s3 for joint in JOINT_TABLE])
-for _table in (LOWER_RAD, UPPER_RAD, VELOCITY_RAD_S, TORQUE_NM, ACCELERATION_RAD_S2, JERK_RAD_S3):
+for _table in (LOWER_RAD, UPPER_RAD, VELOCITY_RAD_S, TORQUE_NM):
     _table.flags.writeable = False
 
 
