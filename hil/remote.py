@@ -20,17 +20,20 @@ from runtime.rows import (
     HAND_STATE,
     HEARTBEAT,
     REQUEST,
+    ArmActivity,
     CameraPhase,
     CommandMode,
     DriverState,
     RequestKind,
     RequestStatus,
+    RobotMode,
     frame_dtype,
 )
 from runtime.ticker import sleep_ns
 
 WAIT_S = 60.0  # a safety net against hanging for ever, not a figure
 _POLL_NS = 1_000_000
+REST_RAD_S, REST_STATES = 0.005, 60
 
 
 class RemoteError(SinewError):
@@ -146,6 +149,26 @@ class Arm(_Robot):
         super().__init__(instance, f"arm.{name}", ARM_STATE, check)
         self.instance, self.name = instance, name
         self._generation = 0
+
+    def wait_rest(self, timeout_s: float = WAIT_S) -> None:
+        """Until the driver would take a new motion: OK, idle, and the robot has stood still for `REST_STATES` states."""
+        since = 0
+
+        def resting(row: np.void) -> bool:
+            nonlocal since
+            quiet = (
+                int(row["driver_state"]) == DriverState.OK
+                and int(row["activity"]) == ArmActivity.IDLE
+                and int(row["robot_mode"]) == RobotMode.IDLE
+                and float(np.abs(row["dq"]).max()) < REST_RAD_S
+            )
+            if not quiet:
+                since = 0
+            elif since == 0:
+                since = int(row["states_seen"])
+            return quiet and int(row["states_seen"]) >= since + REST_STATES
+
+        self.wait(resting, "the arm is at rest", timeout_s)
 
     def enable(self, mode: CommandMode) -> RequestStatus:
         """Let command rows act, of a generation newer than any before (`generation`)."""
