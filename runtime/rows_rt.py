@@ -18,17 +18,21 @@ MODES_SLOTS = 16384
 
 
 class RtRequestKind(IntEnum):
-    """What can be asked of rt. All but STOP and LATCH are dead if `generation` is given and no longer the group's."""
+    """What can be asked of rt. All but STOP are dead if `generation` is given and no longer the group's."""
 
     ARM = 1
     DISARM = 2
-    RUN = 3  # `source`; WAYPOINTS runs the plan `plan`; `flag` 1: from its start, 0: go on where it was held
+    RUN = 3  # `source` on `arm`; WAYPOINTS runs the plan `plan` (goes on where it was held, if it was); `flag`: RUN_*
     TAKE_OVER = 4
     HOLD = 5
     STOP = 6  # raises `cause` (0: OPERATOR_STOP); any cause of the table that is raised by request
     ACK = 7
     SPEED = 8  # values[0]: path speed factor, 0.05 to 1
     JOG = 9  # values[0:7]: joint velocities [rad/s]; dies 200 ms after the row's stamp
+
+
+RUN_FROM_START = 1  # also where the plan was held half-way
+RUN_NO_APPROACH = 2  # refuse, with the differences, rather than move to the start first
 
 
 class SourceKind(IntEnum):
@@ -67,7 +71,7 @@ RT_MODES = np.dtype(
         ("tick", "<u8"), ("now_ns", "<i8"), ("due_ns", "<i8"), ("period_ns", "<i8"),
         # inputs shared by all arms
         ("request_sequence", "<u8"), ("plan_sequence", "<u8"),  # rows taken in up to here, this tick included
-        ("supervisor_age_ns", "<i8"), ("work_ns", "<i8"),  # work_ns: what the previous tick cost
+        ("supervisor_age_ns", "<i8"), ("work_ns", "<i8"), ("shutdown", "u1"),  # work_ns: what the previous tick cost
         # modes
         ("groups", "u1"),
         ("mode", "u1", _G), ("action", "u1", _G), ("cause", "u1", _G),
@@ -85,7 +89,8 @@ RT_MODES = np.dtype(
         ("timing", "u1"), ("gc_runs", "<u8"),
         # gate, summed over the arms of a group
         ("passes", "<u8", _G), ("shapes", "<u8", _G), ("stops", "<u8", _G), ("trips", "<u8", _G),
-        ("reason", "<u2", _G), ("reason_arm", "u1", _G), ("reason_value", "<f8", _G), ("reason_limit", "<f8", _G),
+        ("reason", "<u2", _G), ("reason_where", "<u2", _G), ("reason_arm", "u1", _G),
+        ("reason_value", "<f8", _G), ("reason_limit", "<f8", _G),
         ("plan_loaded", "<u8"), ("plan_bad", "<u8"),  # ids: the plan that is ready, the last one that was refused
     ]
 )  # fmt: skip
@@ -102,7 +107,8 @@ RT_TICK = np.dtype(
         ("source", "u1"), ("has_candidate", "u1"), ("speed", "<f8"),
         ("candidate_q", "<f8", (JOINTS,)), ("candidate_dq", "<f8", (JOINTS,)),
         # the verdict
-        ("judged", "u1"), ("verdict", "u1"), ("reason", "<u2"), ("value", "<f8"), ("limit", "<f8"),
+        ("judged", "u1"), ("verdict", "u1"), ("reason", "<u2"), ("where", "<u2"),
+        ("value", "<f8"), ("limit", "<f8"),
         ("stopping", "u1"), ("at_rest", "u1"),
         # the command
         ("sent", "u1"), ("command_sequence", "<u8"), ("trace", "<u8"),

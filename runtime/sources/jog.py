@@ -4,6 +4,7 @@ from runtime.rows_rt import SourceKind
 from runtime.sources.base import Joints, Ramp, Target
 
 FRESH_NS = 100_000_000  # a teleoperator's hold counts for at most 100 ms
+SHORT_OF_LIMIT_RAD = 1e-3  # a jerk-limited ramp cannot stop on the spot
 
 
 class JogSource:
@@ -47,8 +48,10 @@ class JogSource:
         for k, joint in enumerate(self._joints):
             aim = self._aim[k] * speed if fresh else 0.0
             room = self._upper[k] - joint.position if aim > 0.0 else joint.position - self._lower[k]
-            # Twice the way that braking at the full rate would take: the ramp's jerk limit needs some of it.
-            cap = min(self._velocity[k], (self._acceleration[k] * max(0.0, room)) ** 0.5)
+            room -= SHORT_OF_LIMIT_RAD
+            # Braking at half the rate, less what is covered until the ramp brakes at all.
+            room -= abs(joint.velocity) * (joint.rate / joint.jerk + period_s)
+            cap = min(self._velocity[k], (joint.rate * room) ** 0.5 if room > 0.0 else 0.0)
             joint.step(max(-cap, min(cap, aim)), period_s)
         return Target(tuple(one.position for one in self._joints), tuple(one.velocity for one in self._joints))
 
