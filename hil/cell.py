@@ -90,7 +90,10 @@ class CellProcess:
             opened.callback(self._loop.close)
             self._renderer = None
             if render and any(camera.source == "software" for camera in cell.cameras.values()):
-                command = (sys.executable, "-m", "hil.render", cell_file, "--instance", instance)
+                # The child works elsewhere: a path must not depend on where we stand.
+                path = Path(cell_file)
+                found = str(path.resolve()) if path.suffix in (".yaml", ".yml") else cell_file
+                command = (sys.executable, "-m", "hil.render", found, "--instance", instance)
                 self._renderer = Child("hil.render", command)
                 opened.callback(self._renderer.end)
             self._opened = opened.pop_all()
@@ -145,6 +148,27 @@ class CellProcess:
             )
 
 
+class _EndRequest:
+    """SIGTERM and SIGINT, kept from the first moment on: asked for while the cell is being made, it ends once made."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._process: CellProcess | None = None
+        signal.signal(signal.SIGTERM, self._ask)
+        signal.signal(signal.SIGINT, self._ask)
+
+    def tell(self, process: CellProcess) -> None:
+        """From now on it is this process that is asked."""
+        self._process = process
+        if self._asked:
+            process.stop()
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked = True
+        if self._process is not None:
+            self._process.stop()
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that `python -m hil.cell` and `sinew cell` share."""
     parser.add_argument("cell", metavar="CELL", help="name of an emulated cell, or path of its file")
@@ -178,6 +202,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CellProcessError(f"--seed {arguments.seed}: must not be negative")
     assert cell.emulated is not None
     console = Console()
+    asked = _EndRequest()
     process = CellProcess(
         cell,
         arguments.cell,
@@ -188,18 +213,13 @@ def run(arguments: argparse.Namespace) -> int:
         clock=MonotonicClock(),
         console=console,
     )
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        process.stop()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    hosts = ", ".join(f"{name} at {arm.host}" for name, arm in cell.arms.items())
-    console.say(
-        f"emulated cell '{cell.name}' ({process.stations.profile.value}): {hosts}; end it with Ctrl-C; "
-        f"faults: 'sinew fault --list'"
-    )
     try:
+        asked.tell(process)
+        hosts = ", ".join(f"{name} at {arm.host}" for name, arm in cell.arms.items())
+        console.say(
+            f"emulated cell '{cell.name}' ({process.stations.profile.value}): {hosts}; end it with Ctrl-C; "
+            f"faults: 'sinew fault --list'"
+        )
         process.run()
     finally:
         process.close()

@@ -58,6 +58,17 @@ def refusal(command: MotionCommand, max_width_m: float) -> str | None:
     return None
 
 
+def beyond_the_hand(command: MotionCommand) -> str | None:
+    """What the command asks of the hand that its motors do not give, and what they give; None where they do."""
+    if isinstance(command, Homing):
+        return None
+    if command.speed_m_s > MAX_SPEED_M_S:
+        return f"speed {command.speed_m_s:g} m/s: it moves at {MAX_SPEED_M_S:g} m/s"
+    if isinstance(command, Grasp) and command.force_n > MAX_FORCE_N:
+        return f"force {command.force_n:g} N: it presses with {MAX_FORCE_N:g} N"
+    return None
+
+
 @dataclass
 class _Stall:
     """Notices fingers that no longer come nearer to their target."""

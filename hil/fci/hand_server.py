@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from hil.fci.hand_motion import HandMotion, HandPlant, MotionCommand, refusal
+from hil.fci.hand_motion import HandMotion, HandPlant, MotionCommand, beyond_the_hand, refusal
 from hil.fci.hand_wire import (
     PORT,
     VERSION,
@@ -191,6 +191,8 @@ class HandServer:
         if self._answer_due is not None:
             self._finish(Outcome.ABORTED)
         self._answer_due = (command, command_id)
+        if (beyond := beyond_the_hand(request)) is not None:
+            self._log(f"hand {self.host}: {command.name} with {beyond}")
         self.motion.start(request)
 
     def _connect(self, link: Link[Message], command_id: int, request: Connect, robot_time_ns: int) -> None:

@@ -17,6 +17,7 @@ import yaml
 from hil.cell_client import CellClient
 from hil.fci.panel_socket import PanelError
 from hil.plant import World
+from hil.report import ROOT
 from hil.scenes.state import RING_NAME, object_poses, scene_state_dtype
 from runtime.cell import CELLS_DIR, load_cell
 from runtime.clock import MonotonicClock
@@ -53,9 +54,14 @@ def cell_file(tmp_path):
     return write
 
 
-def start(*arguments):
+def start(*arguments, cwd=None):
     return subprocess.Popen(
-        [sys.executable, "-m", "hil.cell", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "hil.cell", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"},
     )
 
 
@@ -240,10 +246,10 @@ def test_a_killed_cell_takes_its_renderer_along_and_the_next_one_starts(instance
         assert client.robot_time_s() >= 0
 
 
-def test_the_renderer_ends_with_its_cell(instance, host, cell_file):
+def test_the_renderer_finds_a_cell_file_given_by_a_relative_path_and_ends_with_its_cell(instance, host, cell_file):
     camera = {"driver": "realsense", "source": "software", "serial": "000000000001", "depth": "off"}
     path = cell_file(cameras={"front": {**camera, "image": {"width_px": 64, "height_px": 48, "fps": 5}}})
-    process = start(path, "--instance", instance, "--host", host)
+    process = start(Path(path).name, "--instance", instance, "--host", host, cwd=Path(path).parent)
     frames = instance_dir(instance) / "scene.front.frame.ring"
     eventually(lambda: frames.exists() or process.poll() is not None, "the renderer's ring")
     (renderer,) = children_of(process.pid)
@@ -251,6 +257,16 @@ def test_the_renderer_ends_with_its_cell(instance, host, cell_file):
     process.communicate(timeout=WAIT_S)
     assert process.returncode == 0
     assert not Path(f"/proc/{renderer}").exists()
+    assert not instance_dir(instance).exists()
+
+
+@pytest.mark.parametrize("milliseconds", [50, 250, 300, 350, 400])
+def test_a_stop_at_any_moment_of_the_start_leaves_nothing(instance, host, milliseconds):
+    process = start("emulated", "--instance", instance, "--host", host, "--no-render")
+    sleep_ns(milliseconds * 1_000_000)
+    process.terminate()
+    _, errors = process.communicate(timeout=WAIT_S)
+    assert process.returncode in (0, -signal.SIGTERM), errors  # the latter before anything was opened
     assert not instance_dir(instance).exists()
 
 

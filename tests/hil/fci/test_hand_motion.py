@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from hil.fci.hand_motion import MAX_FORCE_N, MAX_SPEED_M_S, HandMotion, refusal
+from hil.fci.hand_motion import MAX_FORCE_N, MAX_SPEED_M_S, HandMotion, beyond_the_hand, refusal
 from hil.fci.hand_wire import Grasp, Homing, Move, Outcome
 
 
@@ -139,6 +139,9 @@ def test_speed_and_force_are_held_to_what_the_hand_can_do(fingers):
     motion.start(Grasp(0.03, 0.005, 0.005, 5.0, 1000.0))
     assert fingers.step_m == MAX_SPEED_M_S * 1e-3
     assert fingers.force_n == MAX_FORCE_N
+    assert beyond_the_hand(Grasp(0.03, 0.005, 0.005, 5.0, 10.0)) == "speed 5 m/s: it moves at 0.1 m/s"
+    assert beyond_the_hand(Grasp(0.03, 0.005, 0.005, 0.1, 1000.0)) == "force 1000 N: it presses with 140 N"
+    assert beyond_the_hand(Grasp(0.03, 0.005, 0.005, 0.1, 140.0)) is None
 
 
 def test_a_finished_grasp_survives_the_client_and_a_running_one_does_not(fingers):
