@@ -17,6 +17,7 @@ from hil.cell_stations import CellStations
 from hil.fci.loop import WorldLoop
 from hil.fci.panel_socket import PanelSocket
 from hil.fci.profile import Profile
+from hil.robot_log import RobotLog
 from hil.scenes.state import RING_NAME, SLOTS, fill_scene_state, scene_state_dtype
 from runtime.cell import Cell, load_cell
 from runtime.child import Child
@@ -84,6 +85,9 @@ class CellProcess:
             self._state = RingWriter(instance, RING_NAME, scene_state_dtype(self._world.model), SLOTS)
             opened.callback(self._state.close)
             # From here on the instance is ours: the ring's lock says so.
+            self._robot_logs = [RobotLog(instance, server) for server in self.stations.arms.values()]
+            for log in self._robot_logs:
+                opened.callback(log.close)
             self._panel = PanelSocket(instance, self.stations.answer, console.say)
             opened.callback(self._panel.close)
             self._loop = WorldLoop(self._world, list(self.stations.arms.values()), clock, self._each_tick)
@@ -122,6 +126,9 @@ class CellProcess:
 
     def _each_tick(self, robot_time_ns: int) -> None:
         self.stations.after_step(robot_time_ns)
+        now_ns = self._clock.now_ns()
+        for log in self._robot_logs:
+            log.write(now_ns)
         self._each_wait()
 
     def _each_wait(self) -> None:
