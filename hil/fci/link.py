@@ -76,6 +76,11 @@ class Link(Generic[M]):
         return self._udp is not None
 
     @property
+    def udp_port(self) -> int:
+        """Where the client's datagrams are awaited; 0 without a client."""
+        return int(self._udp.getsockname()[1]) if self._udp is not None else 0
+
+    @property
     def descriptor(self) -> int:
         """Readable whenever `poll` has something to do: for a loop that sleeps until then."""
         return self._epoll.fileno()

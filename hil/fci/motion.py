@@ -15,11 +15,12 @@ from hil.fci.errors import ErrorFlag
 from hil.fci.frames import ToolFrames
 from hil.fci.limits import DT_S, ELBOW_FLIP_RAD
 from hil.fci.protocol import JOINTS
-from hil.fci.transforms import pose_error, rotation_matrix
+from hil.fci.transforms import is_transform, pose_error, rotation_matrix
 
 IK_ITERATIONS = 2  # warm-started one millisecond away: the second leaves less than 1e-9 m
 IK_DAMPING = 1e-8
 SINGULAR = 0.01  # smallest singular value of the Jacobian at which a Cartesian motion may start (ours)
+FRAME_TOLERANCE = 1e-3  # of a commanded pose's rotation matrix (ours)
 BRAKE_RAD_S2 = limits.ACCELERATION
 
 
@@ -220,6 +221,8 @@ class CartesianPosition(_CartesianGenerator):
 
     def follow(self, command: np.void) -> ErrorFlag | None:
         T = command["O_T_EE_c"].reshape(4, 4).T.copy()
+        if not is_transform(T, FRAME_TOLERANCE):
+            return ErrorFlag.CARTESIAN_POSITION_MOTION_GENERATOR_INVALID_FRAME
         T[:3, :3] = orthonormal(T[:3, :3])
         step = pose_error(T, self.reference.T)
         if self._first:

@@ -26,7 +26,8 @@ from hil.fci.protocol import (
     StopStatus,
     is_finite,
 )
-from hil.fci.reflex import CollisionDetector
+from hil.fci.reflex import ACCELERATING_RAD_S2, CollisionDetector
+from hil.scenes.fr3 import TORQUE_NM
 
 MISSED_IN_A_ROW = 20  # lost packets after which the robot gives up the motion (FCI documentation)
 FIRST_COMMAND_MS = 3000  # a Move whose first command does not come is given up (ours)
@@ -240,7 +241,7 @@ class Robot:
             self._follow(motion, command, silent)
             if motion.in_joint_space:
                 self.reference.T = self.plant.fk(self.reference.q, self.frames.F_T_EE)
-        self.tau = self._torque(q, dq)
+        self.tau = np.clip(self._torque(q, dq), -TORQUE_NM, TORQUE_NM)
         self.plant.apply_torque(self.tau)
 
     def observe(self) -> None:
@@ -250,7 +251,7 @@ class Robot:
         step = T[:3, 3] - self.T_base_ee[:3, 3]
         speed = 1e3 * float(step @ step) ** 0.5
         self.q, self.dq, self.T_base_ee = q, dq, T
-        accelerating = bool((np.abs(self.reference.ddq) > 0.5).any())
+        accelerating = bool((np.abs(self.reference.ddq) > ACCELERATING_RAD_S2).any())
         # libfranka: forces applied by the robot to the environment are positive; the plant's act on the robot.
         collision = self.collisions.update(-self.plant.tau_ext(), -self.plant.wrench_ext(), accelerating)
         if self.mode in STARTABLE:

@@ -123,7 +123,7 @@ def hand(run_hand, fingers):
 class RunningArm:
     """An arm's server over the real physics, turned by a loop in a thread of its own; the client is the real library."""
 
-    def __init__(self, host, profile=Profile.LOCKSTEP, clock=None):
+    def __init__(self, host, profile=Profile.LOCKSTEP, clock=None, turning=True):
         cell = load_cell("emulated")
         self.host, self.log, self.world = host, [], World(cell)
         self.plant = self.world.arms["main"]
@@ -135,8 +135,16 @@ class RunningArm:
         self.loop = WorldLoop(self.world, [self.server], clock)
         self.commands = []  # a copy of each command that acted
         self.server.on_command = lambda command: self.commands.append(command.copy())
-        self._thread = threading.Thread(target=self.loop.run, daemon=True)
-        self._thread.start()
+        self._thread = threading.Thread(target=self.loop.run, daemon=True) if turning else None
+        if self._thread is not None:
+            self._thread.start()
+
+    def turn(self):
+        """One millisecond by hand, for an arm that was started with `turning=False`."""
+        self.server.poll()
+        self.server.before_step()
+        self.world.step()
+        self.server.after_step()
 
     @property
     def robot(self):
@@ -173,9 +181,10 @@ class RunningArm:
         self.wait_until(lambda: self.server.robot_time_ms >= end, count + 1)
 
     def close(self):
-        alive = self._thread.is_alive()
+        alive = self._thread is None or self._thread.is_alive()
         self.loop.stop()
-        self._thread.join(10)
+        if self._thread is not None:
+            self._thread.join(10)
         self.loop.close()
         self.server.close()
         assert alive, f"the arm died; log: {self.log}"
