@@ -100,6 +100,46 @@ def _schema_text(dtype: np.dtype) -> str:
     return json.dumps(describe(dtype), separators=(",", ":"))
 
 
+def dtype_of(schema: str, row_bytes: int) -> np.dtype:
+    """The row dtype that a schema text (of a ring's header, or of a recording) describes.
+
+    Raises:
+        ValueError, TypeError, KeyError: the text describes no row.
+    """
+
+    def build(one: list, item_bytes: int | None = None) -> np.dtype:
+        if isinstance(one, str):
+            return np.dtype(one)
+        if len(one) == 2 and isinstance(one[1], list) and all(isinstance(size, int) for size in one[1]):
+            return np.dtype((build(one[0]), tuple(one[1])))
+        names, formats, offsets = [f[0] for f in one], [build(f[1]) for f in one], [f[2] for f in one]
+        size = item_bytes or offsets[-1] + formats[-1].itemsize
+        return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": size})
+
+    return build(json.loads(schema), row_bytes)
+
+
+def ring_schema(instance: str, name: str) -> tuple[str, int] | None:
+    """Schema text and row size [bytes] of a ring that exists now; None if there is none of this layout version."""
+    try:
+        file = os.open(instance_dir(instance) / f"{name}.ring", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        head = np.frombuffer(os.pread(file, _HEADER.itemsize, 0).ljust(_HEADER.itemsize, b"\0"), _HEADER)[0]
+        if head["magic"] != MAGIC or int(head["version"]) != VERSION:
+            return None
+        text = os.pread(file, int(head["schema_bytes"]), _HEADER.itemsize).decode(errors="replace")
+        return text, int(head["row_bytes"])
+    finally:
+        os.close(file)
+
+
+def schema_of(dtype: np.dtype) -> str:
+    """The text that describes a row dtype, as it stands in a ring's header."""
+    return _schema_text(dtype)
+
+
 def _schema_id(text: str) -> int:
     return zlib.crc32(text.encode())
 
