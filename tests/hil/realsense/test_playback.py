@@ -12,8 +12,8 @@ from hil.realsense.device import Identity
 from runtime.rows import CameraPhase
 from runtime.ticker import sleep_ns
 
-FRAMES = 30
-DROPPED = 22
+FRAMES = 60
+DROPPED = 50
 WALL_OFFSET_NS = 1_700_000_000_000_000_000
 
 
@@ -49,7 +49,7 @@ def play(rig):
     raise AssertionError(f"the recording did not end: {rig.phases}")
 
 
-def test_playback_gives_every_recorded_frame_once_with_number_and_pixels(
+def test_playback_gives_every_recorded_frame_once_with_its_number_and_pixels(
     recording, make_rig, make_camera, make_picture
 ):
     runs = []
@@ -68,9 +68,10 @@ def test_playback_gives_every_recorded_frame_once_with_number_and_pixels(
         found = dict(rig.events())
         assert "read-only" in found["not_locked"]
         assert "play the recording again" in found["lost"]
-    first = runs[0][0]
-    assert 8 <= first < DROPPED  # the warm-up takes eight at least, and until the recorded exposure had settled
-    assert runs[0] == runs[1] == [number for number in range(first, FRAMES) if number != DROPPED]
+    # librealsense hands out nothing before every stream has begun, so a run may begin a few framesets late.
+    for numbers in runs:
+        assert 8 <= numbers[0] < DROPPED  # the warm-up takes eight frames, and until the recorded exposure had settled
+        assert numbers == [number for number in range(numbers[0], FRAMES) if number != DROPPED]
 
 
 def test_a_recording_of_another_camera_is_refused(recording, make_rig, make_camera):
