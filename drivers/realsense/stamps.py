@@ -14,6 +14,8 @@ from enum import Enum
 MAX_LATENCY_NS = 150_000_000
 MAX_JUMP_NS = 5_000_000
 WINDOW = 64  # believed latencies behind median and minimum: 2 s at 30 Hz
+REGULAR_OF = 16  # a stream is regular when at least REGULAR of its last REGULAR_OF intervals fit the frame numbers
+REGULAR = 14
 RELEARN_AFTER = 90  # frames in a row that disagree with the past but not with each other
 
 
@@ -32,7 +34,7 @@ class Doubt(Enum):
     FUTURE = "it lies in the future"
     BACKWARDS = "it is not later than the one before"
     JUMP = "it jumped against frame numbers and arrival"
-    LATE = f"it is older than {MAX_LATENCY_NS // 1_000_000} ms and does not continue the ones before"
+    LATE = f"it is older than {MAX_LATENCY_NS // 1_000_000} ms and there is none before to compare with"
 
     @property
     def is_jump(self) -> bool:
@@ -62,6 +64,7 @@ class StampClock:
         self._latencies: deque[int] = deque(maxlen=WINDOW)
         self._believed: tuple[int, int, int] | None = None  # number, stamp, receive of the last believed frame
         self._raw: tuple[int, int] | None = None  # number, stamp of the last frame, believed or not
+        self._fits: deque[bool] = deque(maxlen=REGULAR_OF)
         self._consistent = 0
         self._last_capture_ns = -1
 
@@ -76,11 +79,11 @@ class StampClock:
         `stamp_wall_ns` is the camera's stamp in wall time, `wall_offset_ns` wall minus monotonic time at receipt.
         """
         stamp_ns = stamp_wall_ns - wall_offset_ns
+        if self._raw is not None:
+            self._fits.append(self._continues(self._raw, number, stamp_ns))
         doubt = self._doubt(number, domain, stamp_ns, receive_ns)
         relearned = False
-        if doubt in (Doubt.JUMP, Doubt.LATE, Doubt.BACKWARDS) and self._agrees_with_itself(
-            number, stamp_ns, receive_ns
-        ):
+        if doubt in (Doubt.JUMP, Doubt.LATE, Doubt.BACKWARDS) and self._agrees_with_itself(stamp_ns, receive_ns):
             doubt, relearned = None, True
             self._latencies.clear()
         self._raw = (number, stamp_ns)
@@ -107,22 +110,20 @@ class StampClock:
         last_number, last_stamp_ns, last_receive_ns = self._believed
         if stamp_ns <= last_stamp_ns:
             return Doubt.BACKWARDS
+        if self._continues((last_number, last_stamp_ns), number, stamp_ns):
+            return None  # if it arrived late it really is old: never made younger than it says
+        # Off the grid, but so was the arrival, or no grid at all: the camera skipped or was slow, the host was busy. Off
+        # the grid of a regular stream although it arrived in step: the clock moved.
         expected_ns = (number - last_number) * self._period_ns
-        if abs(stamp_ns - last_stamp_ns - expected_ns) <= MAX_JUMP_NS:
-            return None  # continues the ones before; if it arrived late, it really is old
-        if latency_ns > MAX_LATENCY_NS:
-            return Doubt.LATE
-        # Off the grid, but so was the arrival: the camera skipped or was slow. Off the grid although it arrived in step:
-        # the clock moved.
         arrived_in_step = abs(receive_ns - last_receive_ns - expected_ns) <= MAX_JUMP_NS
-        return Doubt.JUMP if arrived_in_step else None
+        return Doubt.JUMP if arrived_in_step and sum(self._fits) >= REGULAR else None
 
-    def _agrees_with_itself(self, number: int, stamp_ns: int, receive_ns: int) -> bool:
+    def _continues(self, before: tuple[int, int], number: int, stamp_ns: int) -> bool:
+        """The stamp is where the frame number says, counted from (number, stamp) `before`."""
+        return abs(stamp_ns - before[1] - (number - before[0]) * self._period_ns) <= MAX_JUMP_NS
+
+    def _agrees_with_itself(self, stamp_ns: int, receive_ns: int) -> bool:
         """A clock that jumped once and then runs true is believed again after RELEARN_AFTER frames."""
-        steady = False
-        if self._raw is not None:
-            expected_ns = (number - self._raw[0]) * self._period_ns
-            steady = abs(stamp_ns - self._raw[1] - expected_ns) <= MAX_JUMP_NS
         in_range = 0 < receive_ns - stamp_ns <= MAX_LATENCY_NS
-        self._consistent = self._consistent + 1 if steady and in_range else 0
+        self._consistent = self._consistent + 1 if in_range and self._fits and self._fits[-1] else 0
         return self._consistent >= RELEARN_AFTER
