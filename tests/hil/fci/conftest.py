@@ -34,12 +34,15 @@ class Fingers:
     def __init__(self):
         self.width_m, self.target_m, self.step_m, self.force_n = 0.04, 0.04, 0.0, 0.0
         self.object_m = None  # width of what stands between the fingers
+        self.soft_m = None  # from this width on the object gives way while it presses
         self.jammed = False  # held by something that presses on neither finger
 
     @property
     def blocked(self):
         if self.object_m is None:
             return self.width_m <= 0.0 and self.target_m <= 0.0
+        if self.soft_m is not None:
+            return self.width_m <= self.soft_m
         return self.width_m <= self.object_m and self.target_m < self.object_m
 
     def set_target(self, width_m, speed_m_s, force_n):

@@ -51,7 +51,6 @@ def test_a_move_onto_an_object_is_unsuccessful_and_holds_nothing(fingers):
         (0.036, 0.005, 0.005, False),  # the object is 6 mm narrower than asked
         (0.024, 0.005, 0.005, False),  # ... and 6 mm wider
         (0.024, 0.005, 0.007, True),
-        (0.035, 0.005, 0.005, False),  # the window's ends do not belong to it
         (0.000, 0.000, 0.080, True),
     ],
 )
@@ -67,8 +66,45 @@ def test_an_object_is_held_only_inside_the_width_window(fingers, width_m, inner_
 def test_a_grasp_on_nothing_is_unsuccessful_even_with_a_window_down_to_zero(fingers):
     motion = HandMotion(fingers)
     motion.start(Grasp(0.0, 0.01, 0.08, 0.1, 20.0))
-    assert run(motion, fingers)[0] is Outcome.UNSUCCESSFUL
+    outcome, milliseconds = run(motion, fingers)
+    assert outcome is Outcome.UNSUCCESSFUL
+    assert milliseconds < 420, "it ends when the fingers meet, not when they stall"
     assert not motion.is_grasped
+
+
+@pytest.mark.parametrize("width_m", [5 / 128, 3 / 128])
+def test_the_ends_of_the_window_do_not_belong_to_it(fingers, width_m):
+    fingers.object_m = 4 / 128  # powers of two: the sums are exact
+    motion = HandMotion(fingers)
+    motion.start(Grasp(width_m, 1 / 128, 1 / 128, 0.1, 20.0))
+    assert run(motion, fingers)[0] is Outcome.UNSUCCESSFUL
+
+
+def test_a_soft_object_is_held_at_the_width_where_it_gives_no_more(fingers):
+    fingers.object_m, fingers.soft_m = 0.030, 0.038
+    motion = HandMotion(fingers)
+    motion.start(Grasp(0.030, 0.005, 0.005, 0.02, 20.0))
+    assert run(motion, fingers)[0] is Outcome.SUCCESS
+    assert fingers.width_m == 0.030
+
+
+def test_stop_lets_go_of_the_claim_to_hold_something(fingers):
+    fingers.object_m = 0.03
+    motion = HandMotion(fingers)
+    motion.start(Grasp(0.03, 0.005, 0.005, 0.1, 20.0))
+    run(motion, fingers)
+    motion.halt()
+    assert not motion.is_grasped
+
+
+def test_fingers_that_jam_on_the_way_back_end_homing(fingers):
+    motion = HandMotion(fingers)
+    motion.start(Homing())
+    while fingers.target_m < 0.08:
+        fingers.step()
+        assert motion.step() is None
+    fingers.jammed = True
+    assert run(motion, fingers)[0] is Outcome.UNSUCCESSFUL
 
 
 def test_a_lost_object_is_no_longer_grasped_even_where_the_fingers_meet(fingers):
@@ -175,6 +211,9 @@ def test_what_the_hand_refuses_is_named(command, named):
     assert named in refusal(command, 0.08)
 
 
-@pytest.mark.parametrize("command", [Homing(), Move(0.0, 0.01), Move(0.08, 5.0), Grasp(0.0, 0.0, 0.08, 0.1, 1000.0)])
+@pytest.mark.parametrize(
+    "command",
+    [Homing(), Move(0.0, 0.01), Move(0.08, 5.0), Grasp(0.0, 0.0, 0.08, 0.1, 1000.0), Grasp(0.03, 0.01, 0.0, 0.1, 0.5)],
+)
 def test_what_the_hand_can_do_is_not_refused(command):
     assert refusal(command, 0.08) is None

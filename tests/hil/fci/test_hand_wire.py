@@ -39,6 +39,16 @@ def test_each_request_is_read_as_the_interface_writes_it(text, command, request_
     received = bytearray.fromhex(text) + b"rest"
     assert take_message(received) == Message(command, 7, request_)
     assert received == b"rest"
+    assert take_message(bytearray.fromhex(text)) == Message(command, 7, request_)
+
+
+@pytest.mark.parametrize(("text", "command", "request_"), ON_THE_WIRE)
+@pytest.mark.parametrize("change", [-1, 1, 1 << 31])
+def test_a_size_that_is_not_the_commands_is_refused_from_the_header_alone(text, command, request_, change):
+    header = bytearray.fromhex(text)[:10]
+    header[6:10] = (int.from_bytes(header[6:10], "little") + change).to_bytes(4, "little")
+    with pytest.raises(HandWireError, match=f"{command.name} of .* bytes: this command has"):
+        take_message(header)
 
 
 @pytest.mark.parametrize(("text", "command", "request_"), ON_THE_WIRE)

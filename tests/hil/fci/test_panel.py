@@ -106,6 +106,7 @@ def test_clear_forgets_what_is_to_come_and_ends_what_lasts(stations):
     stations.run(60)
     assert stations.arms["left"].robot.mode is RobotMode.IDLE
     assert stations.arms["right"].robot.mode is RobotMode.USER_STOPPED
+    assert [line for line in stations.log if line.endswith("fault restore")] == ["arm 'left' at 0.010 s: fault restore"]
 
 
 @pytest.mark.parametrize(
