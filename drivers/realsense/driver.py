@@ -86,6 +86,7 @@ class CameraDriver:
         self._symptoms: list[Symptom] = []
         self._device: rs.device | None = None
         self._refusal: Refusal | None = None
+        self._last_failure = ""
         self._last_poll_ns = self._last_state_ns = now_ns
         self._last_receive_ns = 0
         self._more_ns = 0  # of the last poll that gave a frame: another may be waiting
@@ -169,15 +170,15 @@ class CameraDriver:
     def _open(self, now_ns: int) -> None:
         if self._device is None:
             raise RuntimeError("no device to open")
-        self._session = Session(self._source, self._device, self._streams)
-        self._sessions += 1
         self._options = ColorOptions(self._device)
         self._options.begin(self._camera.exposure_us)
+        self._new_session(now_ns)
+        self._session = Session(self._source, self._device, self._streams)
+        self._sessions += 1
         # Aligning holds the interpreter for 11 ms a frame: this process has nothing else to do.
         needs_align = self._camera.depth == "aligned" and not self._session.depth_is_aligned()
         self._align = rs.align(rs.stream.color) if needs_align else None
         self._depth_scale_m = self._session.depth_scale_m() if self._has_depth else 0.0
-        self._new_session(now_ns)
         self._write_identity()
 
     def _new_session(self, now_ns: int) -> None:
@@ -192,9 +193,10 @@ class CameraDriver:
         self._last_poll_ns = now_ns
 
     def _failed(self, now_ns: int, doing: str, error: RuntimeError) -> None:
-        self._event(
-            now_ns, Severity.ERROR, f"{doing}_failed", f"camera '{self._name}': {doing}: {error}: {self._source.remedy}"
-        )
+        text = f"camera '{self._name}': {doing}: {error}: {self._source.remedy}"
+        if text != self._last_failure:  # a device that cannot be looked at fails once a second
+            self._event(now_ns, Severity.ERROR, f"{doing}_failed", text)
+        self._last_failure = text
         self._symptoms.append(Symptom.FAILED)
 
     # --- frames ---------------------------------------------------------------------------------------------------
@@ -339,8 +341,10 @@ class CameraDriver:
             silent_ms = (now_ns - self._last_receive_ns) / 1e6
             limit_ms = self._machine.patience.stall_ns / 1e6
             detail = f" for {silent_ms:.0f} ms (limit {limit_ms:.0f} ms): {self._source.remedy}"
-        elif change.after is CameraPhase.LOST:
-            detail = f": {self._refusal.text if self._refusal else self._source.remedy}"
+        elif change.after is CameraPhase.LOST and change.symptom is not Symptom.GONE:  # a refusal has just been told
+            detail = f": {self._source.remedy}"
+        elif change.after is CameraPhase.STREAMING:
+            self._last_failure = ""
         self._event(
             now_ns, severity, change.after.name.lower(),
             f"camera '{self._name}' (serial {self._camera.serial}): {change.before.name} -> {change.after.name}: "

@@ -67,6 +67,7 @@ TRANSITIONS: dict[tuple[CameraPhase, Symptom], CameraPhase | Target] = {
     (_P.STALLED, _S.OVERDUE): _T.ESCALATE,
     (_P.RESTART, _S.FIT): _P.STARTING,
     (_P.RESTART, _S.GONE): _P.LOST,
+    (_P.RESTART, _S.FAILED): _P.LOST,  # it cannot even be looked for
     (_P.RESTART, _S.OVERDUE): _P.LOST,  # the pipeline does not stop
     (_P.RESET, _S.FIT): _P.STARTING,
     (_P.RESET, _S.FAILED): _P.LOST,  # the device refuses to be reset

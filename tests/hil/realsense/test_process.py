@@ -1,7 +1,6 @@
 """The whole process of an emulated camera, fed through the renderer's ring by this test, faults raised while it runs."""
 
 import os
-import signal
 import subprocess
 import sys
 import uuid
@@ -14,7 +13,7 @@ from hil.realsense.script import camera_fault
 from runtime.cell import load_cell
 from runtime.clock import MonotonicClock
 from runtime.ring import RingReader, RingWriter, remove_dead_rings, ring_names
-from runtime.rows import CAMERA_STATE, CameraPhase, frame_dtype
+from runtime.rows import CAMERA_STATE, REQUEST, CameraPhase, RequestKind, frame_dtype
 from runtime.ticker import sleep_ns
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -95,6 +94,8 @@ def test_the_emulated_camera_serves_what_is_rendered_suffers_faults_and_ends_cle
     cell.until(cell.phase_is(CameraPhase.LOST))
     camera_fault(cell.instance, "front", "replug")
     cell.until(cell.phase_is(CameraPhase.STREAMING))
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    with RingWriter(cell.instance, "camera.front.request", REQUEST, 4) as requests:
+        requests.row["id"], requests.row["kind"] = 1, RequestKind.SHUTDOWN
+        requests.commit(cell.clock.now_ns())
+        assert process.wait(20) == 0
     assert ring_names(cell.instance) == ["scene.front.frame"]
