@@ -135,13 +135,15 @@ class ArmServer:
             self._client_gone()
         elif link.connected and not link.streaming:
             self._drop_mute_stranger()
-        last = self.packet.message_id
         for data in link.datagrams():
-            command = np.frombuffer(data, ROBOT_COMMAND)[0]
-            if int(command["message_id"]) == last:
-                self._command = command
-            else:
-                self.counts.late_commands += 1
+            self.accept_command(np.frombuffer(data, ROBOT_COMMAND)[0])
+
+    def accept_command(self, command: np.void) -> None:
+        """Keep the answer to the last state for the next millisecond; an answer to an older one comes too late."""
+        if int(command["message_id"]) == self._published_ms:
+            self._command = command
+        else:
+            self.counts.late_commands += 1
 
     def ready(self) -> bool:
         """Whether the world may go on: under STRICT always, else when the client's answer is there or none can come."""
@@ -177,11 +179,12 @@ class ArmServer:
         command, self._command = self._command, None
         robot, counts = self.robot, self.counts
         motion = robot.motion
+        runs = motion is not None and motion.ending is None
         robot.step(command, silent=self._silent)
         self._silent = False
-        if motion is None:
+        if motion is None or not runs:
             return
-        if command is not None and motion.ending is None:
+        if command is not None:
             counts.commands += 1
             if self.on_command is not None:
                 self.on_command(command)

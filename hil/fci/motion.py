@@ -55,7 +55,7 @@ class Reference:
         step = deceleration_rad_s2 * DT_S
         dq = self.dq - np.clip(self.dq, -step, step)
         self.ddq = (dq - self.dq) / DT_S
-        self.q = self.q + 0.5 * (self.dq + dq) * DT_S
+        self.q = self.q + dq * DT_S
         self.dq = dq
         if not dq.any():
             self.ddq = np.zeros(JOINTS)

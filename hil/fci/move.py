@@ -40,6 +40,7 @@ class Motion:
     stop_ids: list[int] = field(default_factory=list)  # StopMove requests to answer at the end
     waited_ms: int = 0  # for the first command
     missed_in_a_row: int = 0
+    resting_ms: int = 0  # since the reference stands still, while ending
     _arrivals: deque[bool] = field(default_factory=lambda: deque(maxlen=_WINDOW))
 
     @property

@@ -31,6 +31,8 @@ from hil.scenes.fr3 import TORQUE_NM
 
 MISSED_IN_A_ROW = 20  # lost packets after which the robot gives up the motion (FCI documentation)
 FIRST_COMMAND_MS = 3000  # a Move whose first command does not come is given up (ours)
+SETTLED_RAD_S = 1e-5  # a motion that has ended leaves the arm slower than this, or after SETTLE_MS (ours)
+SETTLE_MS = 150
 RECOVERY_MS = 100  # a recovery without a fault (ours; 700 to 7300 ms were seen on real arms)
 RETURN_RAD_S = 0.2  # speed at which recovery brings a joint back inside its limits (ours)
 RETURN_MARGIN_RAD = 0.02
@@ -234,9 +236,7 @@ class Robot:
             elif self.reference.moving:
                 self._brake()
         elif motion.ending is not None:
-            self._brake()
-            if not self.reference.moving:
-                self._finish(motion.ending)
+            self._end_step(motion, motion.ending)
         else:
             self._follow(motion, command, silent)
             if motion.in_joint_space:
@@ -305,6 +305,14 @@ class Robot:
         motion.ending = status
         if motion.controller is Controller.EXTERNAL:
             self._settle(measured=True)
+
+    def _end_step(self, motion: Motion, status: MoveStatus) -> None:
+        """Brake, then stay until the arm has come to rest too: the next motion starts from the same state each time."""
+        self._brake()
+        if not self.reference.moving:
+            motion.resting_ms += 1
+            if np.abs(self.dq).max() < SETTLED_RAD_S or motion.resting_ms > SETTLE_MS:
+                self._finish(status)
 
     def _finish(self, status: MoveStatus, stop_status: StopStatus = StopStatus.SUCCESS) -> None:
         """Leave the motion and answer Move, then every StopMove that waited for it."""

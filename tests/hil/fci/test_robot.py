@@ -19,7 +19,7 @@ from hil.fci.protocol import (
     RobotMode,
     StopStatus,
 )
-from hil.fci.robot import FIRST_COMMAND_MS, MISSED_IN_A_ROW, RECOVERY_MS, Robot
+from hil.fci.robot import FIRST_COMMAND_MS, MISSED_IN_A_ROW, RECOVERY_MS, SETTLE_MS, Robot
 from hil.plant import World
 from hil.scenes.fr3 import T_flange_ee_hand
 from runtime.cell import load_cell
@@ -98,7 +98,9 @@ def test_stop_brakes_first_and_answers_move_before_stop(bench):
     assert bench.statuses() == []
     bench.turn(count=20)
     assert bench.robot.mode is RobotMode.MOVE
-    bench.turn(count=20)
+    assert bench.robot.reference.moving
+    bench.turn(count=20 + SETTLE_MS)
+    assert np.abs(bench.robot.dq).max() < 1e-4
     assert bench.robot.mode is RobotMode.IDLE
     assert bench.statuses() == [(Command.MOVE, MoveStatus.PREEMPTED), (Command.STOP_MOVE, StopStatus.SUCCESS)]
 
@@ -295,7 +297,7 @@ def test_async_generator_reaches_sparse_targets_without_a_missed_packet(bench):
     assert bench.robot.q == pytest.approx(target, abs=1e-3)
     assert 0.25 < fastest <= 0.3 + 1e-9
     bench.follow(motion_finished=True, q_c=np.zeros(7))
-    bench.turn(count=2)
+    bench.turn(count=SETTLE_MS)
     assert bench.statuses() == [(Command.MOVE, MoveStatus.SUCCESS)]
 
 
@@ -305,7 +307,7 @@ def test_async_finish_in_full_motion_brakes_instead_of_jumping(bench):
     bench.turn(count=200)
     assert bench.robot.reference.speed > 0.4
     bench.follow(motion_finished=True)
-    bench.turn(count=100)
+    bench.turn(count=100 + SETTLE_MS)
     assert bench.robot.mode is RobotMode.IDLE
     assert bench.statuses() == [(Command.MOVE, MoveStatus.SUCCESS)]
 
