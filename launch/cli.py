@@ -24,7 +24,17 @@ class Verb:
 
 
 VERBS = (
-    Verb("cell", "run an emulated cell in the foreground: the real client libraries connect to it", "sinew cell emulated"),
+    Verb(
+        "run",
+        "start a cell and follow a source of motion through the gate, with a live view",
+        "sinew run --cell emulated --source waypoints docs/examples/square.yaml",
+    ),
+    Verb("stop", "stop every arm of the running session; answers when they are still", "sinew stop"),
+    Verb("ack", "acknowledge what stopped the arms, so that motion may be asked for again", "sinew ack"),
+    Verb("home", "move the arms to their home poses, gated and guarded against contact", "sinew home"),
+    Verb(
+        "cell", "run an emulated cell in the foreground: the real client libraries connect to it", "sinew cell emulated"
+    ),
     Verb(
         "fault",
         "raise a fault in a running emulated cell, now or at a robot time",

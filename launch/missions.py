@@ -5,15 +5,18 @@ one thing at a time and believes only rt's answer.
 """
 
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from launch.rt_line import Answer, Group, RtLine
+from runtime.cell import Cell
 from runtime.errors import SinewError
 from runtime.modes.causes import CAUSES, Cause, causes_in, describe
 from runtime.modes.machine import Mode, Refusal
 from runtime.rows import RequestStatus
-from runtime.rows_rt import RtRequestKind, SourceKind
-from runtime.sources.plan import Plan
+from runtime.rows_rt import RUN_FROM_START, RtRequestKind, SourceKind
+from runtime.sources.planning import plan_file
 
 Mission = Generator[str, None, str]
 ANSWER_NS = 2_000_000_000
@@ -29,11 +32,13 @@ class MissionRefusedError(SinewError):
 class Missions:
     """Makes missions over one line to rt. `now_ns` is set by the supervisor before each turn."""
 
-    def __init__(self, rt: RtLine, groups: list[str]) -> None:
+    def __init__(self, rt: RtLine, cell: Cell, instance: str, groups: list[str]) -> None:
         self.rt, self.groups = rt, groups
         self.now_ns = 0
         self.cameras_needed: frozenset[str] = frozenset()
-        self.plan_of: Callable[[dict[str, Any]], list[Plan]] | None = None
+        self._cell, self._instance = cell, instance
+        # Planning takes up to seconds; the supervisor's heartbeat must not wait for it.
+        self._planner = ThreadPoolExecutor(1, "planner")
 
     def of(self, verb: str, arguments: dict[str, Any]) -> Mission:
         """The mission of an operator's request (home, speed, run)."""
@@ -41,9 +46,7 @@ class Missions:
             return self.home()
         if verb == "speed":
             return self.speed(arguments.get("factor"))
-        if self.plan_of is None:
-            raise MissionRefusedError("'run' refused: this session takes no plans")
-        return self.run(self.plan_of(arguments))
+        return self.run(Path(str(arguments.get("file", ""))))
 
     # --- steps -----------------------------------------------------------------------------------------------------
 
@@ -111,27 +114,37 @@ class Missions:
 
     # --- missions ----------------------------------------------------------------------------------------------------
 
-    def run(self, plans: list[Plan]) -> Mission:
-        """Arm, then follow the plans one after another in group 0's arms, holding at the end."""
-        yield from self._arm(0)
-        for plan in plans:
-            plan_id = self.rt.send_plan(self.now_ns, plan)
-            deadline_ns = self.now_ns + PLAN_NS
-            while (loaded := self.rt.plan_loaded(plan_id)) is None:
-                if self.now_ns > deadline_ns:
-                    raise MissionRefusedError("rt did not take in the plan in time: is it running?")
-                yield "handing over the plan"
-            if not loaded:
-                raise MissionRefusedError("rt refused the plan's rows: this is a bug: keep the file that was run")
-            yield from self._must(RtRequestKind.RUN, 0, source=SourceKind.WAYPOINTS, plan=plan_id, flag=1)
-            yield from self._until_done(0)
-        return "done"
+    def run(self, file: Path) -> Mission:
+        """Plan a waypoint file for the connected robot, arm, approach its start, follow it, and hold at its end."""
+        planning = self._planner.submit(plan_file, file, self._cell, self._instance)
+        while not planning.done():
+            yield f"planning {file.name}"
+        plan = planning.result()  # its SinewError names file, key and value
+        group = self.groups.index(list(self._cell.arms.values())[plan.arm].stop_group)
+        plan_id = self.rt.send_plan(self.now_ns, plan)
+        deadline_ns = self.now_ns + PLAN_NS
+        while (loaded := self.rt.plan_loaded(plan_id)) is None:
+            if self.now_ns > deadline_ns:
+                raise MissionRefusedError("rt did not take in the plan in time: is it running?")
+            yield "handing over the plan"
+        if not loaded:
+            raise MissionRefusedError("rt refused the plan's rows: this is a bug: keep the file that was run")
+        yield from self._arm(group)
+        fields = {"source": SourceKind.WAYPOINTS, "plan": plan_id, "flag": RUN_FROM_START, "arm": plan.arm}
+        yield from self._must(RtRequestKind.RUN, group, **fields)
+        return (yield from self._until_done(group))
+
+    def hold(self) -> Mission:
+        """Arm every group and hold still."""
+        for group in range(len(self.groups)):
+            yield from self._arm(group)
+        return "armed: holding"
 
     def home(self) -> Mission:
         """Arm, then go to the cell file's home poses through the gate, guarded against contact."""
         for group in range(len(self.groups)):
             yield from self._arm(group)
-            yield from self._must(RtRequestKind.RUN, group, source=SourceKind.HOME, flag=1)
+            yield from self._must(RtRequestKind.RUN, group, source=SourceKind.HOME, flag=RUN_FROM_START)
             yield from self._until_done(group)
         return "at home"
 

@@ -20,6 +20,7 @@ from launch.rt_line import RtLine
 from runtime.cell import Cell
 from runtime.child import Child
 from runtime.clock import wall_ns
+from runtime.errors import SinewError
 from runtime.modes.causes import CAUSES, Action, Cause, causes_in, describe, mask_of
 from runtime.modes.machine import DRIVING, Mode
 from runtime.processes import KINDS, RT, ProcessSpec, Restart, processes
@@ -82,10 +83,11 @@ class Supervisor:
         self.rt = RtLine(instance, self.groups)
         self.devices = Devices(cell, instance, self.groups)
         self.console = ConsoleServer(instance)
-        self.missions = Missions(self.rt, self.groups)
+        self.missions = Missions(self.rt, cell, instance, self.groups)
         specs = processes(cell, cell_file, instance, (*KINDS, RT))
         if allow_no_rt:
-            specs = [_with_option(spec, "--allow-no-rt") if spec.kind is RT else spec for spec in specs]
+            needs = {"rt", "arm"}  # the processes that refuse a real cell without real-time permissions
+            specs = [_with_option(one, "--allow-no-rt") if one.kind.prefix in needs else one for one in specs]
         self.managed = [Managed(spec, RingPulse(instance, spec.pulse)) for spec in specs]
         self.mission: Mission | None = None
         self.mission_text = ""
@@ -304,7 +306,7 @@ class Supervisor:
             return
         except StopIteration as end:
             text = str(end.value or "done")
-        except MissionRefusedError as refused:
+        except SinewError as refused:
             ok, text = False, str(refused)
         self.say(f"{self.mission_text}: {text}")
         self.mission_failed = not ok
