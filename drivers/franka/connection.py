@@ -13,7 +13,7 @@ import numpy as np
 
 from drivers.franka.errors import NoConnectionError, UnsupportedServerError
 from drivers.franka.limits import JointLimits, read_limits
-from runtime.cell import Collision, Load
+from drivers.franka.settings import Settings, apply_settings
 
 # Robot server version -> the franky-control wheel that speaks it, and the robots that have it (franky
 # doc/compatibility.json). PyPI has only the newest wheel; the others are on the project's release page.
@@ -32,14 +32,6 @@ SUPPORTED_SERVER = 10  # of the pinned wheel: libfranka connects to exactly this
 # Panda's by default (15 rad/s2 for joint 1, up to 10000 rad/s3), which the FR3 answers with a discontinuity reflex.
 FR3_ACCELERATION_RAD_S2 = 10.0
 FR3_JERK_RAD_S3 = 5000.0
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is set on the robot at every connect, newest request included."""
-
-    collision: Collision
-    load: Load
 
 
 @dataclass(frozen=True)
@@ -132,17 +124,6 @@ def connect(host: str, address: str, settings: Settings, *, enforce_realtime: bo
         wall_ns,
     )
     return Connected(robot, identity, problem)
-
-
-def apply_settings(robot: franky.Robot, settings: Settings) -> str | None:
-    """Set collision thresholds and load; returns the robot's refusal (it refuses in some modes), or None."""
-    try:
-        robot.set_collision_behavior(list(settings.collision.torque_nm), list(settings.collision.force_n))
-        inertia = np.diag(settings.load.inertia_kg_m2).flatten(order="F")
-        robot.set_load(settings.load.mass_kg, list(settings.load.center_m), list(inertia))
-    except franky.CommandException as error:
-        return f"the robot did not take collision thresholds and load: {error}"
-    return None
 
 
 def _version_text(host: str, message: str) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 import franky
 
 from drivers.franka.bounded import Call, Caller, cut_connections
-from drivers.franka.connection import Connected, Identity, Settings, connect
+from drivers.franka.connection import Connected, Identity, connect
 from drivers.franka.reader import StateReader
 from drivers.franka.robot_lock import ARM_PORT
+from drivers.franka.settings import Settings
 from runtime.clock import Clock, wall_ns
 
 MOVE_NS = 1_000_000_000  # handing over a motion takes 0.15 ms, 1 s when the robot has just fallen silent

@@ -3,9 +3,9 @@
 import franky
 
 from drivers.franka.activity import Outcome
-from drivers.franka.connection import Settings, apply_settings
 from drivers.franka.errors import describe_errors, is_planner_error
 from drivers.franka.link import Link
+from drivers.franka.settings import Settings, apply_settings
 from drivers.franka.view import RobotView
 from runtime.rows import ArmActivity, RequestStatus, RobotMode, Severity
 

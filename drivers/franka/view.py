@@ -61,3 +61,7 @@ class RobotView:
         """Robot time and stillness start anew."""
         self.robot_time_ns, self.still_states, self.in_control = -1, 0, False
         self.stamp_ns = self.advanced_ns = now_ns
+
+    def lose_touch(self) -> None:
+        """The connection is gone: what was seen of a motion proves nothing any more."""
+        self.in_control, self.still_states, self.robot_time_ns = False, 0, -1

@@ -98,7 +98,10 @@ def test_every_mode_follows_and_acknowledges_what_it_applied(rig, mode):
         goal = rig.command.row["T_base_ee"][2, 3]
         assert abs(row["T_base_ee"][2, 3] - goal) < abs(start["T_base_ee"][2, 3] - goal) / 3
     else:
-        assert abs(row["q"][0] - row["ack_q"][0]) < 0.02 < abs(row["q"][0] - start["q"][0])
+        # In lock-step the robot's time may run ahead of the commander's, so that it goes further on each row.
+        moved = abs(row["q"][0] - start["q"][0])
+        assert moved > 0.05
+        assert abs(row["q"][0] - row["ack_q"][0]) < moved / 3
     assert rig.ask(RequestKind.DISABLE, rig.stream) == RequestStatus.DONE
     assert really_at_rest(rig)
 

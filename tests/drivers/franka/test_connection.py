@@ -1,8 +1,9 @@
 import franky
 import pytest
 
-from drivers.franka.connection import Settings, connect
+from drivers.franka.connection import connect
 from drivers.franka.errors import NoConnectionError, UnsupportedServerError, is_planner_error
+from drivers.franka.settings import Settings
 from runtime.cell import Collision, Load
 
 SETTINGS = Settings(Collision(), Load())
