@@ -49,8 +49,10 @@ class Arbiter:
 
     def grant(self, offer: Offer, q: Joints, dq: Joints, limits: MoveLimits | None) -> None:
         """Give the lease. `q`, `dq`: the arm's last command. With `limits`, a guarded move to the start comes first."""
+        self._keep(offer.arm)
+        if self.held is not None and self.held.source is offer.source:
+            self.held = None
         self._waiting = None
-        self.held = None
         self.driven = offer.arm
         if limits is None:
             self._holders[offer.arm] = offer.source
@@ -75,10 +77,16 @@ class Arbiter:
             if brake:
                 return  # it holds, or still brakes, already
         elif arm == self.driven:
-            self.held = self._waiting or (Offer(outgoing, arm, (0.0,) * 7) if outgoing.plan else None)
+            self._keep(arm)
             self._waiting = None
         self._holders[arm] = HoldSource(outgoing if brake else None)
         self._holders[arm].begin(q, dq)
+
+    def _keep(self, arm: int) -> None:
+        """Remember a plan that loses the lease before its end: it can go on later."""
+        outgoing = self._waiting or Offer(self._holders[arm], arm, (0.0,) * 7)
+        if outgoing.source.plan and not outgoing.source.done:
+            self.held = outgoing
 
     def advance(self, arm: int, now_ns: int, period_s: float, speed: float) -> Target | None:
         """One period of the arm's holder."""

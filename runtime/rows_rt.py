@@ -23,7 +23,7 @@ class RtRequestKind(IntEnum):
     ARM = 1
     DISARM = 2
     RUN = 3  # `source` on `arm`; WAYPOINTS runs the plan `plan` (goes on where it was held, if it was); `flag`: RUN_*
-    TAKE_OVER = 4
+    TAKE_OVER = 4  # `source` JOG; its hand must be there already: JOG rows come before
     HOLD = 5
     STOP = 6  # raises `cause` (0: OPERATOR_STOP); any cause of the table that is raised by request
     ACK = 7
@@ -86,7 +86,7 @@ RT_MODES = np.dtype(
         ("refusal_values", "<f8", (JOINTS,)), ("refusal_limit", "<f8"),
         # timing: the loop's own verdict
         ("late_ns", "<i8"), ("late_max_ns", "<i8"), ("late_ticks", "<u8"), ("skipped", "<u8"), ("gap_max_ns", "<i8"),
-        ("timing", "u1"), ("gc_runs", "<u8"),
+        ("timing", "u1"), ("timing_history", "<u4"), ("timing_clean", "<u8"), ("gc_runs", "<u8"),
         # gate, summed over the arms of a group
         ("passes", "<u8", _G), ("shapes", "<u8", _G), ("stops", "<u8", _G), ("trips", "<u8", _G),
         ("reason", "<u2", _G), ("reason_where", "<u2", _G), ("reason_arm", "u1", _G),
@@ -102,6 +102,7 @@ RT_TICK = np.dtype(
         # inputs
         ("state_status", "u1"), ("state_sequence", "<u8"), ("state_session", "<u8"), ("state_stamp_ns", "<i8"),
         ("state", ARM_STATE),
+        ("still_from_ns", "<i8"),  # robot time since which the arm has been still; -1: it moves
         ("gate_epoch", "<u4"),  # 0: no limits known yet; counts the gates built from the driver's identity
         # the candidate
         ("source", "u1"), ("has_candidate", "u1"), ("speed", "<f8"),
@@ -111,7 +112,7 @@ RT_TICK = np.dtype(
         ("value", "<f8"), ("limit", "<f8"),
         ("stopping", "u1"), ("at_rest", "u1"),
         # the command
-        ("sent", "u1"), ("command_sequence", "<u8"), ("trace", "<u8"),
+        ("sent", "u1"), ("command_sequence", "<u8"), ("trace", "<u8"),  # of the command ring: the newest row ever sent
         ("mode", "u1"), ("cause", "u1"), ("generation", "<u8"), ("active", "<u8"),
         ("q", "<f8", (JOINTS,)), ("dq", "<f8", (JOINTS,)), ("ddq", "<f8", (JOINTS,)),
         ("valid_until_ns", "<i8"),

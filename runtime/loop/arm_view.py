@@ -1,18 +1,20 @@
 """One arm as its state rows tell it: how fresh, how still, whether the driver follows, and what is wrong. Pure."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from runtime.modes.causes import Cause, bit
 from runtime.ring import RowMeta, RowStatus
-from runtime.rows import ArmActivity, DriverState, RobotMode
+from runtime.rows import ArmActivity, DriverState, RejectReason, RobotMode
 from runtime.sources.base import Joints
 
 STATE_LATE_NS = 50_000_000  # the client library's own signal timeout
 STATE_LOST_NS = 150_000_000
 STILL_RAD_S = 0.01  # noise of a resting arm's velocity stays well below
 STILL_FOR_NS = 50_000_000  # of robot time: a link that repeats one state proves nothing
+NOT_STILL = -1
 ACK_LATE_NS = 200_000_000
 ACK_TOLERANCE_RAD = 1e-9
 RESYNC_RAD = 0.01  # a resting robot's own set-point is this near to where it is, or it is not believed
@@ -33,6 +35,10 @@ _BY_ROBOT_MODE = {
     RobotMode.USER_STOPPED: Cause.ARM_USER_STOP,
     RobotMode.AUTOMATIC_ERROR_RECOVERY: Cause.ARM_REFLEX,
 }
+
+
+# A row that crossed the ENABLE, or came late, is no sign of a bug; that they stay away is for the driver's watchdog.
+_REFUSED_FOR_ITS_TIME = (RejectReason.BEFORE_ENABLE, RejectReason.EXPIRED, RejectReason.STATE_OLD)
 
 
 class Sent(NamedTuple):
@@ -57,9 +63,9 @@ class ArmView:
         self.dq: Joints = ()
         self.q_d: Joints = ()
         self.tau_ext: Joints = ()
-        self._still_from_ns: int | None = None
+        self.still_from_ns = NOT_STILL
         self._sent: list[Sent] = [Sent(0, 0, ())] * REMEMBERED
-        self._last_sent = 0
+        self.last_sent = 0
         self._ack = 0
         self._ack_ns = 0
         self._rejected = 0
@@ -68,7 +74,7 @@ class ArmView:
     def sent(self, sequence: int, generation: int, q: Joints) -> None:
         """Remember a command row, to compare with what the driver acknowledges."""
         self._sent[sequence % REMEMBERED] = Sent(sequence, generation, q)
-        self._last_sent = sequence
+        self.last_sent = sequence
 
     def observe(
         self, now_ns: int, row: np.void | None, meta: RowMeta, status: RowStatus, armed: int, generation: int
@@ -83,8 +89,8 @@ class ArmView:
         """
         before_following = self.following
         self.age_ns = now_ns - meta.stamp_ns if row is not None else -1
-        if row is None or status is not RowStatus.FRESH or self.age_ns > STATE_LOST_NS:
-            self.row, self.still, self._still_from_ns = None, False, None
+        if row is None or status is not RowStatus.FRESH or self.age_ns > STATE_LOST_NS or not _is_finite(row):
+            self.row, self.still, self.still_from_ns = None, False, NOT_STILL
             self.following, self.left = False, before_following
             self.conditions = bit(Cause.ARM_STATE_LOST)
             return self.conditions
@@ -104,6 +110,12 @@ class ArmView:
         self.conditions = found
         return found
 
+    def restore(self, row: np.void | None, still_from_ns: int, last_sent: int) -> None:
+        """Be as after a tick in which the driver did not follow: nothing else is remembered then."""
+        self.still_from_ns, self.last_sent = still_from_ns, last_sent
+        if row is not None:
+            self._rejected, self._watchdog_stops = int(row["rejected"]), int(row["watchdog_stops"])
+
     def resting_set_point(self) -> Joints:
         """Where a resting arm is to be commanded from: the robot's set-point, or the measurement if that is off."""
         if max(abs(a - b) for a, b in zip(self.q, self.q_d, strict=True)) <= RESYNC_RAD:
@@ -112,12 +124,12 @@ class ArmView:
 
     def _find_still(self, row: np.void) -> bool:
         robot_ns = int(row["robot_time_ns"])
-        if not max(map(abs, self.dq)) <= STILL_RAD_S:
-            self._still_from_ns = None
+        if max(map(abs, self.dq)) > STILL_RAD_S:
+            self.still_from_ns = NOT_STILL
             return False
-        if self._still_from_ns is None or robot_ns < self._still_from_ns:  # smaller: a new connection
-            self._still_from_ns = robot_ns
-        return robot_ns - self._still_from_ns >= STILL_FOR_NS
+        if self.still_from_ns == NOT_STILL or robot_ns < self.still_from_ns:  # smaller: a new connection
+            self.still_from_ns = robot_ns
+        return robot_ns - self.still_from_ns >= STILL_FOR_NS
 
     def _find_driver_faults(self, now_ns: int, row: np.void, armed: int, before_following: bool) -> int:
         """Rows refused, watchdog stops, acknowledgements that differ or stay away; only while the driver follows us."""
@@ -125,7 +137,8 @@ class ArmView:
         ack = int(row["ack_sequence"])
         found = 0
         if before_following:
-            found |= bit(Cause.DRIVER_REJECTED) if rejected > self._rejected else 0
+            refused = rejected > self._rejected and int(row["reject_reason"]) not in _REFUSED_FOR_ITS_TIME
+            found |= bit(Cause.DRIVER_REJECTED) if refused else 0
             found |= bit(Cause.DRIVER_WATCHDOG) if stops > self._watchdog_stops else 0
         self._rejected, self._watchdog_stops = rejected, stops
         if not self.following:
@@ -135,7 +148,7 @@ class ArmView:
             self._ack, self._ack_ns = ack, now_ns
             if int(row["ack_generation"]) >= armed and not self._acknowledged_as_sent(ack, row):
                 found |= bit(Cause.ACK_DIFFERS)
-        elif now_ns - self._ack_ns > ACK_LATE_NS and self._last_sent > ack:
+        elif now_ns - self._ack_ns > ACK_LATE_NS and self.last_sent > ack:
             found |= bit(Cause.ACK_LATE)
         return found
 
@@ -145,3 +158,8 @@ class ArmView:
             return False
         applied = row["ack_q"].tolist()
         return all(abs(a - b) <= ACK_TOLERANCE_RAD for a, b in zip(sent.q, applied, strict=True))
+
+
+def _is_finite(row: np.void) -> bool:
+    """A driver that has not seen its robot yet writes NaN."""
+    return all(math.isfinite(value) for field in ("q", "dq", "q_d", "tau_ext") for value in row[field].tolist())

@@ -46,8 +46,8 @@ class TimingWatch:
         self.late_ticks = 0
         self.skipped = 0
         self.level = Timing.ON_TIME
-        self._history = 0  # a bit per tick, newest lowest; 1 is late
-        self._clean = 0
+        self.history = 0  # a bit per tick, newest lowest; 1 is late
+        self.clean = 0
 
     def tick(self, now_ns: int) -> Timing:
         """Take note of a tick at `now_ns`; returns GAP for this tick only, else the level."""
@@ -67,12 +67,12 @@ class TimingWatch:
         return Timing.GAP if gap_ns > self.stop_gap_ns else self.level
 
     def _grade(self, late: bool) -> None:
-        history = self._history = (self._history << 1 | late) & _WINDOW_MASK
-        self._clean = 0 if late else self._clean + 1
+        history = self.history = (self.history << 1 | late) & _WINDOW_MASK
+        self.clean = 0 if late else self.clean + 1
         in_window = history.bit_count()
         if in_window >= HOLD_IN_WINDOW:
             self.level = Timing.HOLD
         elif in_window >= SLOW_IN_WINDOW or history & _ROW_MASK == _ROW_MASK:
             self.level = max(self.level, Timing.SLOW)
-        elif self._clean >= CLEAN_TO_CLEAR:
+        elif self.clean >= CLEAN_TO_CLEAR:
             self.level = Timing.ON_TIME

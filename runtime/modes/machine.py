@@ -64,6 +64,7 @@ class Refusal(IntEnum):
     BUMP = 6  # the source does not start where the arm is; values: per-joint differences
     SUPERSEDED = 7  # asked under an older generation
     BAD_VALUE = 8
+    NOT_HELD = 9  # nobody holds the dead-man's switch of what wants to take over
 
 
 ENERGISED = frozenset((Mode.ARMED, Mode.APPROACH, Mode.RUNNING, Mode.TAKEOVER, Mode.HOLD))
