@@ -97,6 +97,11 @@ class CameraDriver:
     def phase(self) -> CameraPhase:
         return self._machine.phase
 
+    @property
+    def closing(self) -> bool:
+        """The pipeline's stop is still running in its thread."""
+        return self._session is not None and self._session.closing and not self._session.close(0.0)
+
     def due_ns(self, now_ns: int) -> int:
         """When to call `step` again: rarely while the next frame cannot be there yet, often when it may be."""
         if self._session is None:
@@ -131,10 +136,10 @@ class CameraDriver:
             return Stream.CLOSED
         if not self._session.closing:
             return Stream.OPEN
-        if self._session.close(0.0):
-            self._session = None
-            return Stream.CLOSED
-        return Stream.CLOSING
+        if self.closing:
+            return Stream.CLOSING
+        self._session = None
+        return Stream.CLOSED
 
     def _obey(self, now_ns: int, order: Order) -> None:
         try:

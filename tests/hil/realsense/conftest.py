@@ -15,6 +15,7 @@ from runtime.cell import Camera
 from runtime.clock import ManualClock
 from runtime.ring import RingReader, remove_dead_rings
 from runtime.rows import CAMERA_STATE, EVENT, CameraPhase, frame_dtype
+from runtime.ticker import sleep_ns
 
 WALL_OFFSET_NS = 1_700_000_000_000_000_000
 PERIOD_NS = 33_333_333
@@ -63,6 +64,8 @@ class Rig:
 
     def step(self):
         self.driver.step(self.clock.now_ns(), WALL_OFFSET_NS)
+        while self.driver.closing:  # librealsense stops in real time, whatever the manual clock says
+            sleep_ns(1_000_000)
         if self.driver.phase != self.phases[-1]:
             self.phases.append(self.driver.phase)
         self.rows += [row.copy() for row in self.frames.drain()]
