@@ -5,6 +5,8 @@ libfranka sets none. Feed-forward of inertia, friction and Coriolis torque keeps
 far below a microradian.
 """
 
+from dataclasses import dataclass, field
+
 import numpy as np
 
 from hil.fci.arm_plant import ArmPlant
@@ -23,6 +25,16 @@ NULLSPACE_STIFFNESS = 20.0  # Nm/rad towards q_d, what Cartesian stiffness leave
 GUIDING_DAMPING = np.array([4.0, 4.0, 3.0, 3.0, 1.0, 1.0, 0.5])  # Nm s/rad: a hand-guided arm comes to rest (ours)
 _ROTORS = np.diag(ROTOR_INERTIA_KG_M2)
 _FRICTION = np.array(JOINT_DAMPING_NM_S)
+
+
+@dataclass
+class Guiding:
+    """Which axes of frame K (6,) a guiding hand may move, and where the others are held."""
+
+    free_axes: np.ndarray = field(default_factory=lambda: np.ones(6, dtype=bool))
+    elbow_free: bool = True
+    T_held: np.ndarray = field(default_factory=lambda: np.eye(4))
+    q_held: np.ndarray = field(default_factory=lambda: np.zeros(JOINTS))
 
 
 class Controllers:
@@ -60,24 +72,16 @@ class Controllers:
         free = np.eye(JOINTS) - J.T @ np.linalg.pinv(J).T
         return tau + free @ posture + M @ reference.ddq + _FRICTION * reference.dq + plant.coriolis(q, dq)
 
-    def guiding(
-        self,
-        q: np.ndarray,
-        dq: np.ndarray,
-        free_axes: np.ndarray,
-        T_held: np.ndarray,
-        q_held: np.ndarray,
-        elbow_free: bool,
-    ) -> np.ndarray:
-        """Gravity compensation and light damping; axes of K that are not `free_axes` (6,) are held where guiding began."""
+    def guided(self, q: np.ndarray, dq: np.ndarray, guiding: Guiding) -> np.ndarray:
+        """Gravity compensation and light damping; axes of K that are not free are held where guiding began."""
         plant = self._plant
         tau = plant.coriolis(q, dq) - GUIDING_DAMPING * dq
-        if not free_axes.all():
+        if not guiding.free_axes.all():
             J = plant.jacobian(q, self._frames.F_T_K)
-            stiffness = np.where(free_axes, 0.0, DEFAULT_CARTESIAN_STIFFNESS)
-            tau = tau + J.T @ self._spring(T_held, J, q, dq, plant.mass_matrix(q) + _ROTORS, stiffness)
-        if not elbow_free:
-            tau[2] += DEFAULT_JOINT_STIFFNESS[2] * (q_held[2] - q[2])
+            stiffness = np.where(guiding.free_axes, 0.0, DEFAULT_CARTESIAN_STIFFNESS)
+            tau = tau + J.T @ self._spring(guiding.T_held, J, q, dq, plant.mass_matrix(q) + _ROTORS, stiffness)
+        if not guiding.elbow_free:
+            tau[2] += DEFAULT_JOINT_STIFFNESS[2] * (guiding.q_held[2] - q[2])
         return tau
 
     def _spring(

@@ -4,13 +4,13 @@
 collect in `replies`; they are sent after the state packet that shows what they say.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from hil.fci import limits
 from hil.fci.arm_plant import ArmPlant
-from hil.fci.control import Controllers
+from hil.fci.control import Controllers, Guiding
 from hil.fci.errors import ErrorFlag
 from hil.fci.frames import ToolFrames
 from hil.fci.motion import BRAKE_RAD_S2, Reference, is_singular
@@ -49,16 +49,6 @@ class Reply:
     delay_ms: int = 0
 
 
-@dataclass
-class Guiding:
-    """Which axes of frame K a guiding hand may move, and where the others are held."""
-
-    free_axes: np.ndarray = field(default_factory=lambda: np.ones(6, dtype=bool))
-    elbow_free: bool = True
-    T_held: np.ndarray = field(default_factory=lambda: np.eye(4))
-    q_held: np.ndarray = field(default_factory=lambda: np.zeros(7))
-
-
 class Robot:
     """One arm's state machine. All times are robot milliseconds.
 
@@ -85,6 +75,9 @@ class Robot:
         self.tau = np.zeros(7)  # commanded in this millisecond, without gravity
         self.q, self.dq = q, plant.dq
         self.T_base_ee = self.reference.T
+        self._in_reflex = False  # until recovery, whatever the flags read
+        self._brakes_locked = False
+        self._stop_pressed = False
         self._recovery: tuple[int, int] | None = None  # command id, when it is done
         self._recovery_ms = RECOVERY_MS
         self._clear_flags_at: int | None = None
@@ -159,7 +152,8 @@ class Robot:
         """
         self.reflexes += 1
         self.errors = frozenset({flag})
-        if self.mode in (RobotMode.OTHER, RobotMode.USER_STOPPED):
+        self._in_reflex = True
+        if self._brakes_locked or self._stop_pressed:
             return
         self._clear_flags_at = None
         if self.motion is not None:
@@ -174,25 +168,34 @@ class Robot:
         self._clear_flags_at = self.now_ms + clear_after_ms
 
     def press_user_stop(self) -> None:
+        """The motion ends and none starts until `release_user_stop`."""
+        self._stop_pressed = True
         if self.mode is RobotMode.AUTOMATIC_ERROR_RECOVERY:
             self._answer_recovery(RecoveryStatus.EMERGENCY_ABORTED)
-        self._abort(RobotMode.USER_STOPPED, MoveStatus.EMERGENCY_ABORTED, StopStatus.EMERGENCY_ABORTED)
+        self._abort(self._resting_mode(), MoveStatus.EMERGENCY_ABORTED, StopStatus.EMERGENCY_ABORTED)
 
     def release_user_stop(self) -> None:
-        if self.mode is RobotMode.USER_STOPPED:
-            self.mode = RobotMode.REFLEX if self.errors else RobotMode.IDLE
+        if self._stop_pressed:
+            self._stop_pressed = False
+            self.mode = self._resting_mode()
 
     def set_brakes(self, locked: bool) -> None:
         """Lock or open the brakes: locked, the mode is Other and no motion starts."""
-        if locked:
-            if self.mode is RobotMode.AUTOMATIC_ERROR_RECOVERY:
-                self._answer_recovery(RecoveryStatus.ABORTED)
-            self._abort(RobotMode.OTHER, MoveStatus.ABORTED, StopStatus.ABORTED)
-            self._settle(measured=True)
-        elif self.mode is RobotMode.OTHER:
-            self.mode = RobotMode.REFLEX if self.errors else RobotMode.IDLE
-            self._settle(measured=True)
+        if locked == self._brakes_locked:
+            return
+        self._brakes_locked = locked
+        if locked and self.mode is RobotMode.AUTOMATIC_ERROR_RECOVERY:
+            self._answer_recovery(RecoveryStatus.ABORTED)
+        self._abort(self._resting_mode(), MoveStatus.ABORTED, StopStatus.ABORTED)
         self.plant.set_brakes(locked)
+
+    def _resting_mode(self) -> RobotMode:
+        """The mode without a motion: brakes decide before the user stop, that before a reflex."""
+        if self._brakes_locked:
+            return RobotMode.OTHER
+        if self._stop_pressed:
+            return RobotMode.USER_STOPPED
+        return RobotMode.REFLEX if self._in_reflex else RobotMode.IDLE
 
     def set_guiding(self, active: bool) -> None:
         """Somebody takes the arm by the hand, or lets it go. Not possible with locked brakes, stops or reflexes."""
@@ -373,7 +376,7 @@ class Robot:
         if self.now_ms < self._recovery[1]:
             return
         self.mode = RobotMode.IDLE
-        self.errors = frozenset()
+        self.errors, self._in_reflex = frozenset(), False
         self.collisions.reset()
         self._answer_recovery(RecoveryStatus.SUCCESS)
 
@@ -387,10 +390,7 @@ class Robot:
             return np.zeros(7)
         if self.mode is RobotMode.GUIDING:
             self.reference.rest(q, self.T_base_ee)
-            guiding = self.guiding
-            return self.controllers.guiding(
-                q, dq, guiding.free_axes, guiding.T_held, guiding.q_held, guiding.elbow_free
-            )
+            return self.controllers.guided(q, dq, self.guiding)
         motion = self.motion
         if motion is not None and motion.ending is None:
             if motion.controller is Controller.EXTERNAL:

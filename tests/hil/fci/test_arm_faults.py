@@ -108,7 +108,8 @@ def test_guided_arm_yields_to_a_hand_and_refuses_motions(arm):
     arm.wait_ms(320)
     assert arm.robot.q[0] > 0.05
     arm.fault("guiding_ended")
-    arm.wait_until(lambda: arm.robot.mode is WireMode.IDLE and not arm.robot.reference.moving)
+    arm.wait_until(lambda: arm.robot.mode is WireMode.IDLE)
+    arm.wait_until(lambda: not arm.robot.reference.moving)
     robot.move(franky.JointMotion(HOME))
     assert robot.state.q == pytest.approx(HOME, abs=1e-3)
 

@@ -393,3 +393,31 @@ def test_missed_torque_command_keeps_the_last_torque(bench):
         bench.follow(tau_J_d=[0.05 * number, 0, 0, 0, 0, 0, 0])
     bench.turn(count=3)
     assert bench.robot.tau[0] == pytest.approx(0.95)
+
+
+def test_brakes_hide_the_user_stop_and_that_hides_the_reflex_until_each_is_undone(bench):
+    robot = bench.robot
+    robot.reflex(ErrorFlag.JOINT_REFLEX)
+    robot.press_user_stop()
+    robot.set_brakes(True)
+    seen = [robot.mode]
+    for undo in (lambda: robot.set_brakes(False), robot.release_user_stop, lambda: robot.recover(1)):
+        undo()
+        seen.append(robot.mode)
+    assert seen == [RobotMode.OTHER, RobotMode.USER_STOPPED, RobotMode.REFLEX, RobotMode.AUTOMATIC_ERROR_RECOVERY]
+
+
+def test_user_stop_released_under_locked_brakes_leaves_them_locked(bench):
+    bench.robot.set_brakes(True)
+    bench.robot.press_user_stop()
+    bench.robot.release_user_stop()
+    assert bench.robot.mode is RobotMode.OTHER
+
+
+def test_latched_reflex_outlives_its_flags_and_a_user_stop(bench):
+    bench.robot.latch_reflex(ErrorFlag.JOINT_REFLEX, 5)
+    bench.turn(count=6)
+    assert bench.robot.errors == frozenset()
+    bench.robot.press_user_stop()
+    bench.robot.release_user_stop()
+    assert bench.robot.mode is RobotMode.REFLEX
