@@ -46,6 +46,12 @@ def load(instance: str) -> Latch | None:
         return Latch("unreadable_latch", f"the latch file {path} is damaged: what it held is unknown", 0)
 
 
+def kept() -> dict[str, Latch]:
+    """Every latched fault there is, by instance name."""
+    names = sorted(path.name.removesuffix(".latch.json") for path in state_dir().glob("*.latch.json"))
+    return {name: fault for name in names if (fault := load(name)) is not None}
+
+
 def save(instance: str, latch: Latch) -> None:
     """Keep a fault: on disk before this returns. The first fault stays; later ones are its consequences."""
     path = _path(instance)

@@ -5,18 +5,18 @@ one thing at a time and believes only rt's answer.
 """
 
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from launch.plan_process import command, read_answer
 from launch.rt_line import Answer, Group, RtLine
 from runtime.cell import Cell
+from runtime.child import Child
 from runtime.errors import SinewError
 from runtime.modes.causes import CAUSES, Cause, causes_in, describe
 from runtime.modes.machine import Mode, Refusal
 from runtime.rows import RequestStatus
 from runtime.rows_rt import RUN_FROM_START, RtRequestKind, SourceKind
-from runtime.sources.planning import plan_file
 
 Mission = Generator[str, None, str]
 ANSWER_NS = 2_000_000_000
@@ -32,13 +32,13 @@ class MissionRefusedError(SinewError):
 class Missions:
     """Makes missions over one line to rt. `now_ns` is set by the supervisor before each turn."""
 
-    def __init__(self, rt: RtLine, cell: Cell, instance: str, groups: list[str]) -> None:
+    def __init__(
+        self, rt: RtLine, cell: Cell, cell_file: str, instance: str, groups: list[str], work_dir: Path
+    ) -> None:
         self.rt, self.groups = rt, groups
         self.now_ns = 0
         self.cameras_needed: frozenset[str] = frozenset()
-        self._cell, self._instance = cell, instance
-        # Planning takes up to seconds; the supervisor's heartbeat must not wait for it.
-        self._planner = ThreadPoolExecutor(1, "planner")
+        self._cell, self._cell_file, self._instance, self._work_dir = cell, cell_file, instance, work_dir
 
     def of(self, verb: str, arguments: dict[str, Any]) -> Mission:
         """The mission of an operator's request (home, speed, run)."""
@@ -116,10 +116,16 @@ class Missions:
 
     def run(self, file: Path) -> Mission:
         """Plan a waypoint file for the connected robot, arm, approach its start, follow it, and hold at its end."""
-        planning = self._planner.submit(plan_file, file, self._cell, self._instance)
-        while not planning.done():
-            yield f"planning {file.name}"
-        plan = planning.result()  # its SinewError names file, key and value
+        answer = self._work_dir / "plan.json"
+        answer.unlink(missing_ok=True)
+        log = self._work_dir / "plan.log"
+        planning = Child("plan", command(self._cell_file, self._instance, file, answer), log)
+        try:
+            while planning.alive:
+                yield f"planning {file.name}"
+        finally:
+            planning.end(1.0)
+        plan = read_answer(answer)
         group = self.groups.index(list(self._cell.arms.values())[plan.arm].stop_group)
         plan_id = self.rt.send_plan(self.now_ns, plan)
         deadline_ns = self.now_ns + PLAN_NS

@@ -83,7 +83,7 @@ class Supervisor:
         self.rt = RtLine(instance, self.groups)
         self.devices = Devices(cell, instance, self.groups)
         self.console = ConsoleServer(instance)
-        self.missions = Missions(self.rt, cell, instance, self.groups)
+        self.missions = Missions(self.rt, cell, cell_file, instance, self.groups, log_dir)
         specs = processes(cell, cell_file, instance, (*KINDS, RT))
         if allow_no_rt:
             needs = {"rt", "arm"}  # the processes that refuse a real cell without real-time permissions
@@ -277,7 +277,7 @@ class Supervisor:
 
     def _tell_cause(self) -> None:
         for group in self.rt.groups[:1]:
-            if group.cause is not self._told_cause:
+            if group.cause is not self._told_cause and self.phase is not Phase.STARTING:
                 self._told_cause = group.cause
                 if group.cause is not Cause.NONE:
                     row = CAUSES[group.cause]

@@ -18,6 +18,7 @@ def test_a_fault_is_kept_until_cleared(state):
     latch.save("a", fault)
     assert latch.load("a") == fault
     assert latch.load("b") is None
+    assert latch.kept() == {"a": fault}
     latch.clear("a")
     assert latch.load("a") is None
     latch.clear("a")
