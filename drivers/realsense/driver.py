@@ -14,13 +14,14 @@ import pyrealsense2 as rs
 from drivers.device import DeviceShell
 from drivers.realsense.fitness import Refusal, find_device, unfit, wanted_streams
 from drivers.realsense.frozen import FrozenPicture
-from drivers.realsense.machine import CameraMachine, Change, Order, Patience, Stream, Symptom
+from drivers.realsense.machine import CameraMachine, Order, Patience, Stream, Symptom
 from drivers.realsense.numbers import FrameNumbers, Kind
 from drivers.realsense.options import ColorOptions, Lock
 from drivers.realsense.pipeline import Frameset, Session
 from drivers.realsense.settle import Settings, Settle, Settled
 from drivers.realsense.source import Source
 from drivers.realsense.stamps import Domain, Stamp, StampClock
+from drivers.realsense.teller import Teller
 from runtime.cell import Camera
 from runtime.ring import RingWriter, instance_dir
 from runtime.rows import CAMERA_STATE, CameraPhase, FrameQuality, Severity, frame_dtype
@@ -31,22 +32,6 @@ UNPOLLED_NS = 100_000_000  # after a longer gap between polls the waiting frame 
 CLOSE_WAIT_S = 0.1
 POLL_EVERY_NS = 1_000_000
 IDLE_NS = 20_000_000
-
-_SEVERITY = {
-    CameraPhase.STALLED: Severity.WARNING,
-    CameraPhase.RESTART: Severity.WARNING,
-    CameraPhase.RESET: Severity.ERROR,
-    CameraPhase.LOST: Severity.ERROR,
-}
-_SAYS = {
-    Symptom.FIT: "the device is there",
-    Symptom.GONE: "the device is gone",
-    Symptom.FAILED: "librealsense reported an error",
-    Symptom.FRAME: "frames arrive",
-    Symptom.SETTLED: "exposure has settled and is locked",
-    Symptom.SILENT: "no new frame",
-    Symptom.OVERDUE: "the time allowed is over",
-}
 
 
 class CameraDriver:
@@ -69,7 +54,8 @@ class CameraDriver:
         now_ns: int,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._shell, self._name, self._camera, self._source, self._say = shell, name, camera, source, say
+        self._shell, self._name, self._camera, self._source = shell, name, camera, source
+        self._tell = Teller(shell, name, camera.serial, source.remedy, say)
         self._period_ns = round(1e9 / camera.image.fps)
         self._machine = CameraMachine(Patience(stall_ns=round(camera.stall_periods * self._period_ns)), now_ns)
         self._streams = wanted_streams(camera)
@@ -90,7 +76,7 @@ class CameraDriver:
         self._last_poll_ns = self._last_state_ns = now_ns
         self._last_receive_ns = 0
         self._more_ns = 0  # of the last poll that gave a frame: another may be waiting
-        self._out_of_order_before = self._doubting = self._was_frozen = False
+        self._out_of_order_before = False
         self._new_session(now_ns)
 
     @property
@@ -116,7 +102,9 @@ class CameraDriver:
         symptoms += self._poll(now_ns, wall_offset_ns)
         order, changes = self._machine.step(now_ns, symptoms, self._stream())
         for change in changes:
-            self._changed(now_ns, change)
+            self._tell.changed(now_ns, change, now_ns - self._last_receive_ns, self._machine.patience.stall_ns)
+            if change.after is CameraPhase.STREAMING:
+                self._last_failure = ""
         self._obey(now_ns, order)
         if changes or now_ns - self._last_state_ns >= STATE_EVERY_NS:
             self.publish_state(now_ns)
@@ -124,7 +112,7 @@ class CameraDriver:
     def close(self, now_ns: int) -> None:
         """Stop the stream and take the rings away."""
         if self._session is not None and not self._session.close(2.0):
-            self._event(now_ns, Severity.ERROR, "stop_hangs", "librealsense does not stop: leaving it behind")
+            self._tell.event(now_ns, Severity.ERROR, "stop_hangs", "librealsense does not stop: leaving it behind")
         self._identity_path.unlink(missing_ok=True)
         self._frames.close()
         self._state.close()
@@ -165,7 +153,7 @@ class CameraDriver:
             found = unfit(found, self._name, self._camera) or found
         if isinstance(found, Refusal):
             if found != self._refusal:
-                self._event(now_ns, Severity.ERROR, found.code, found.text)
+                self._tell.event(now_ns, Severity.ERROR, found.code, found.text)
             self._refusal = found
             self._symptoms.append(Symptom.GONE)
         else:
@@ -194,13 +182,14 @@ class CameraDriver:
         self._settle: Settle | None = None
         self._settings = Settings(0.0, 0.0, 0.0)
         self._lock: Lock | None = None
-        self._out_of_order_before = self._doubting = self._was_frozen = False
+        self._tell.new_session()
+        self._out_of_order_before = False
         self._last_poll_ns = now_ns
 
     def _failed(self, now_ns: int, doing: str, error: RuntimeError) -> None:
         text = f"camera '{self._name}': {doing}: {error}: {self._source.remedy}"
         if text != self._last_failure:  # a device that cannot be looked at fails once a second
-            self._event(now_ns, Severity.ERROR, f"{doing}_failed", text)
+            self._tell.event(now_ns, Severity.ERROR, f"{doing}_failed", text)
         self._last_failure = text
         self._symptoms.append(Symptom.FAILED)
 
@@ -242,7 +231,7 @@ class CameraDriver:
             color.number, Domain(color.domain), round(color.stamp_ms * 1e6), now_ns, wall_offset_ns
         )
         self._last_receive_ns = now_ns
-        self._note_doubt(now_ns, stamp)
+        self._tell.doubt(now_ns, stamp, self._stamps.median_latency_ns)
         settings = self._options.of_frame(color.frame)
         if self.phase in (CameraPhase.STARTING, CameraPhase.WARMUP) or not self._machine.locked:
             return [Symptom.FRAME, *self._warm_up(now_ns, settings)]
@@ -261,7 +250,7 @@ class CameraDriver:
         if self._frozen.add(color.data):
             quality |= FrameQuality.FROZEN
             state["frozen"] += 1
-        self._note_frozen(now_ns, bool(quality & FrameQuality.FROZEN))
+        self._tell.frozen(now_ns, bool(quality & FrameQuality.FROZEN))
         # Depth that is old or of another instant is no depth: zeros, as the camera itself writes where it sees none.
         belongs = (
             depth is not None
@@ -280,7 +269,7 @@ class CameraDriver:
             return []
         name = f"camera '{self._name}'"
         if settled is Settled.GAVE_UP:
-            self._event(
+            self._tell.event(
                 now_ns, Severity.WARNING, "not_settled",
                 f"{name}: exposure still moves after the warm-up ({settings}): locked as it is; check for flicker",
             )  # fmt: skip
@@ -290,7 +279,9 @@ class CameraDriver:
             self._failed(now_ns, "lock", error)
             return []
         if self._lock.trouble:
-            self._event(now_ns, Severity.WARNING, "not_locked", f"{name}: options are not locked: {self._lock.trouble}")
+            self._tell.event(
+                now_ns, Severity.WARNING, "not_locked", f"{name}: options are not locked: {self._lock.trouble}"
+            )
         self._settings = self._lock.settings
         self._write_identity()
         return [Symptom.SETTLED]
@@ -338,51 +329,6 @@ class CameraDriver:
         state["median_latency_ns"] = self._stamps.median_latency_ns
 
     # --- telling --------------------------------------------------------------------------------------------------
-
-    def _changed(self, now_ns: int, change: Change) -> None:
-        severity = _SEVERITY.get(change.after, Severity.INFO)
-        detail = ""
-        if change.after is CameraPhase.STALLED:
-            silent_ms = (now_ns - self._last_receive_ns) / 1e6
-            limit_ms = self._machine.patience.stall_ns / 1e6
-            detail = f" for {silent_ms:.0f} ms (limit {limit_ms:.0f} ms): {self._source.remedy}"
-        elif change.after is CameraPhase.LOST and change.symptom is not Symptom.GONE:  # a refusal has just been told
-            detail = f": {self._source.remedy}"
-        elif change.after is CameraPhase.STREAMING:
-            self._last_failure = ""
-        self._event(
-            now_ns, severity, change.after.name.lower(),
-            f"camera '{self._name}' (serial {self._camera.serial}): {change.before.name} -> {change.after.name}: "
-            f"{_SAYS[change.symptom]}{detail}",
-        )  # fmt: skip
-
-    def _note_doubt(self, now_ns: int, stamp: Stamp) -> None:
-        doubting = stamp.doubt is not None
-        if stamp.doubt is not None and not self._doubting:
-            self._event(
-                now_ns, Severity.WARNING, "clock_doubted",
-                f"camera '{self._name}': its time stamp is not believed: {stamp.doubt.value}; using receive time minus "
-                f"the median latency of {self._stamps.median_latency_ns / 1e6:.1f} ms",
-            )  # fmt: skip
-        elif self._doubting and not doubting:
-            how = "relearned after a lasting jump" if stamp.relearned else "believed again"
-            self._event(now_ns, Severity.INFO, "clock_believed", f"camera '{self._name}': its time stamps are {how}")
-        self._doubting = doubting
-
-    def _note_frozen(self, now_ns: int, frozen: bool) -> None:
-        if frozen and not self._was_frozen:
-            self._event(
-                now_ns, Severity.WARNING, "frozen",
-                f"camera '{self._name}': the picture does not change although frames arrive: is the lens covered? "
-                "otherwise restart the camera",
-            )  # fmt: skip
-        elif self._was_frozen and not frozen:
-            self._event(now_ns, Severity.INFO, "thawed", f"camera '{self._name}': the picture changes again")
-        self._was_frozen = frozen
-
-    def _event(self, now_ns: int, severity: Severity, code: str, text: str) -> None:
-        self._shell.event(now_ns, severity, code, text)
-        self._say(f"{severity.name} {code}: {text}")
 
     def publish_state(self, now_ns: int) -> None:
         """Write a `CAMERA_STATE` row now; `step` does so ten times a second and at every change."""
