@@ -62,8 +62,12 @@ KINDS = (
     Kind(
         "hand", "drivers.franka.hand_process", "--hand", lambda cell: list(cell.hands), Restart.AT_REST, 1, 20, 1000, ""
     ),
-    Kind("camera", "drivers.realsense.process", "--camera", _cameras("live", "file"), Restart.ALWAYS, 1, 30, 2000, ""),
-    Kind("camera", "hil.realsense.process", "--camera", _cameras("software"), Restart.ALWAYS, 1, 30, 2000, ""),
+    Kind(
+        "camera", "drivers.realsense.process", "--camera", _cameras("live", "file"), Restart.ALWAYS, 1, 30, 20_000, ""
+    ),  # a live camera blocks while it starts
+    Kind(
+        "camera", "hil.realsense.process", "--camera", _cameras("software"), Restart.ALWAYS, 1, 30, 20_000, ""
+    ),  # a live camera blocks while it starts
 )
 RT = Kind("rt", "runtime.rt", None, lambda _cell: [""], Restart.AT_REST, 2, 20, 200, "")
 
