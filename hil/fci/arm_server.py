@@ -108,6 +108,7 @@ class ArmServer:
         self._scheduled: list[Fault] = []
         self._due: list[tuple[int, bytes]] = []  # answers and the robot time at which they go out
         self._command: np.void | None = None  # the answer to the last state
+        self._serving = False  # a client has said Connect and is not known to be gone
         self._state_sent = False
         self._published_ms = 0
         self._sent_ns = 0
@@ -128,10 +129,9 @@ class ArmServer:
     def poll(self) -> None:
         """Read what has arrived and answer what can be answered at once."""
         link = self._link
-        was_streaming = link.streaming
         for message in link.poll():
             handle_request(self, message)
-        if was_streaming and not link.streaming:
+        if self._serving and not link.streaming:
             self._client_gone()
         elif link.connected and not link.streaming:
             self._drop_mute_stranger()
@@ -265,8 +265,8 @@ class ArmServer:
         self._stream.silence(self._after(duration_ms))
 
     def drop_client(self) -> None:
-        if self._link.connected:
-            self._link.drop("dropped by a fault")
+        self._link.drop("dropped by a fault")
+        if self._serving:
             self._client_gone()
 
     def push(self, link: int, force_n: np.ndarray, duration_ms: int) -> None:
@@ -304,6 +304,7 @@ class ArmServer:
             return
         self.reply(message, ConnectStatus.SUCCESS, version)
         self._link.open_udp(request.udp_port)
+        self._serving = True
 
     def drop(self, reason: str) -> None:
         """Drop a client that does what no client may."""
@@ -322,6 +323,7 @@ class ArmServer:
         return self.robot.now_ms + 1 + duration_ms
 
     def _client_gone(self) -> None:
+        self._serving = False
         self.robot.client_lost()
         self._stream.forget()
         self._due.clear()

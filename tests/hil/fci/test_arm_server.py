@@ -316,3 +316,18 @@ def test_too_old_a_client_is_told_the_version(arm):
         assert struct.unpack("<IIIBH", answer) == (0, 7, 15, 1, 10)
         assert client.recv(64) == b""
     arm.connect()
+
+
+def test_connection_lost_while_answering_ends_the_motion_as_well(run_arm):
+    arm = run_arm(turning=False)
+    with socket.create_connection((arm.host, 1337), timeout=5) as client:
+        client.sendall(struct.pack("<IIIHH", 0, 0, 16, 10, 40_000))
+        while not arm.server.client_connected:
+            arm.server.poll()
+        client.sendall(struct.pack("<III", 1, 1, 125) + struct.pack("<II6d?7d", 0, 1, *[9.0] * 6, False, *[0.0] * 7))
+        while arm.robot.motion is None:
+            arm.server.poll()
+        arm.server.link.drop("lost while answering")  # as `Link.send` does
+        arm.server.poll()
+    assert arm.robot.motion is None
+    assert arm.robot.errors == {ErrorFlag.COMMUNICATION_CONSTRAINTS_VIOLATION}
