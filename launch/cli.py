@@ -40,6 +40,11 @@ VERBS = (
         "raise a fault in a running emulated cell, now or at a robot time",
         "sinew fault push --at 12.5 link=7 force_x_n=80 duration_ms=200",
     ),
+    Verb(
+        "replay",
+        "tell what happened in a recording, or run it through the loop again and compare every bit",
+        "sinew replay --verify blackbox/1763690000000-stop",
+    ),
     Verb("test", "run lint, types and tests", "sinew test tests/runtime -k ring"),
     Verb(
         "bench",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from mcap.exceptions import McapError
+from mcap.exceptions import InvalidMagic, McapError
 from mcap.records import Attachment, Channel, Message, Schema
 from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
@@ -130,6 +130,8 @@ def _records(reader: StreamReader, log: RowLog) -> Iterator[object]:
             yield next(records)
         except StopIteration:
             return
+        except InvalidMagic:
+            raise
         except (McapError, struct.error, EOFError):
             log.whole = False
             return

@@ -1,5 +1,6 @@
 """One arm inside the step: its view, its gate, and what was decided for it in this tick."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ class Kit:
     moves: MoveLimits
     lower: Joints  # joint positions that sources stay inside [rad]
     upper: Joints
+    pose: Callable[[Joints], np.ndarray]  # T_base_ee at joint positions
 
 
 class Tick(NamedTuple):

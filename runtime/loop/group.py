@@ -115,9 +115,10 @@ class Group:
         """What a change of mode does to lease and arming."""
         if new is Mode.ARMED:
             self.armed = self.state.generation
-            self.arbiter = Arbiter(tuple(self._by_index))  # what was interrupted before is dead
         elif new not in COMMANDING:
             self.armed = 0
+            self.arbiter = Arbiter(tuple(self._by_index))  # what was interrupted is dead
+            return
         driven = self._by_index[self.arbiter.driven]
         if new in DRIVING:
             if self._offer is not None:

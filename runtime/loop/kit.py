@@ -8,6 +8,7 @@ import numpy as np
 from runtime.cell import Cell, Workspace
 from runtime.errors import SinewError
 from runtime.gate.gate import Gate
+from runtime.kinematics import Kinematics
 from runtime.loop.arm import Kit
 from runtime.ring import instance_dir
 from runtime.robot import RobotModel
@@ -77,7 +78,7 @@ def build_kit(identity: Identity, cell: Cell, arm: str, period_ns: int) -> Kit:
         gate.points,
         (OWN_SHARE * limits.tcp_speed, OWN_SHARE * limits.elbow_speed),
     )
-    return Kit(gate, moves, tuple(limits.lower), tuple(limits.upper))
+    return Kit(gate, moves, tuple(limits.lower), tuple(limits.upper), Kinematics(robot).pose)
 
 
 def _share(values: Joints) -> Joints:

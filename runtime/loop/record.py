@@ -9,7 +9,7 @@ from runtime.loop.arm import Arm
 from runtime.loop.group import Group
 from runtime.loop.ports import Ports
 from runtime.modes.machine import Mode
-from runtime.rows import ARM_STATE
+from runtime.rows import ARM_STATE, CommandMode
 from runtime.sources.hold import ZERO
 
 if TYPE_CHECKING:
@@ -62,6 +62,9 @@ def _write_command(ports: Ports, arm: Arm, group: Group, now_ns: int, tick: int)
     row["generation"], row["trace"], row["tick"] = generation, tick, tick
     row["mode"] = arm.command_mode
     row["q"], row["dq"] = arm.q, arm.dq
+    if arm.command_mode is CommandMode.CARTESIAN_IMPEDANCE:
+        assert arm.kit is not None
+        row["T_base_ee"] = arm.kit.pose(arm.q)
     row["period_ns"], row["valid_until_ns"] = arm.period_ns, now_ns + arm.valid_ns
     arm.view.sent(ports.write_command(arm.index, now_ns), generation, arm.q)
 

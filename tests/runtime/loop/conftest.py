@@ -9,9 +9,11 @@ from hil.scenes.fr3 import T_flange_ee_hand, urdf
 from runtime.cell import Cell
 from runtime.loop.kit import build_kit, parse_identity
 from runtime.loop.step import Rt
+from runtime.modes.machine import Mode
 from runtime.ring import RowMeta, RowStatus
 from runtime.rows import ARM_COMMAND, ARM_STATE, ArmActivity, DriverState, RobotMode
 from runtime.rows_rt import RT_MODES, RT_PLAN, RT_REQUEST, RT_TICK, RtRequestKind, SourceKind
+from runtime.sources.plan import Plan
 
 HOME = (0.0, -0.785398, 0.0, -2.356194, 0.0, 1.570796, 0.785398)
 START_NS = 10_000_000_000
@@ -179,6 +181,27 @@ class World:
         for arm in self.rt.groups[group].arms:
             self.ports.arms[arm.index].enable(int(self.modes["generation"][group]))
         self.run(3)
+        return self
+
+    @staticmethod
+    def small_plan(start, joint=0, reach=0.02, samples=41, arm=0):
+        """Out and back by `reach` [rad] in 0.4 s, at rest at both ends."""
+        x = np.linspace(0, 2 * np.pi, samples)
+        q = np.tile(np.array(start), (samples, 1))
+        q[:, joint] += 0.5 * reach * (1 - np.cos(x))
+        dq = np.zeros((samples, 7))
+        dq[:, joint] = 0.5 * reach * np.sin(x) * 2 * np.pi / (0.01 * (samples - 1))
+        return Plan(arm, 10_000_000, tuple(map(tuple, q.tolist())), tuple(map(tuple, dq.tolist())))
+
+    def moving(self):
+        """Armed and half-way through a small motion."""
+        self.armed()
+        self.plan(1, self.small_plan(self.ports.arms[0].row["q"].tolist()))
+        self.run(3)
+        self.ask(RtRequestKind.RUN, source=SourceKind.WAYPOINTS, plan=1)
+        self.run(45)
+        assert Mode(self.modes["mode"][0]) is Mode.RUNNING
+        assert max(abs(self.ports.arms[0].row["dq"])) > 0.01
         return self
 
     def home(self, arm=0, group=0):

@@ -36,28 +36,6 @@ def wait_for(world, *modes, ticks=600):
     raise AssertionError(f"never {modes}: {mode(world)!r}, {cause(world)!r}")
 
 
-def small_plan(start, joint=0, reach=0.02, samples=41, arm=0):
-    """Out and back by `reach` [rad] in 0.4 s, at rest at both ends."""
-    x = np.linspace(0, 2 * np.pi, samples)
-    q = np.tile(np.array(start), (samples, 1))
-    q[:, joint] += 0.5 * reach * (1 - np.cos(x))
-    dq = np.zeros((samples, 7))
-    dq[:, joint] = 0.5 * reach * np.sin(x) * 2 * np.pi / (0.01 * (samples - 1))
-    return Plan(arm, 10_000_000, tuple(map(tuple, q.tolist())), tuple(map(tuple, dq.tolist())))
-
-
-def moving(world):
-    """Armed and half-way through a small motion."""
-    world.armed()
-    world.plan(1, small_plan(world.ports.arms[0].row["q"].tolist()))
-    world.run(3)
-    world.ask(K.RUN, source=SourceKind.WAYPOINTS, plan=1)
-    world.run(45)
-    assert mode(world) is Mode.RUNNING
-    assert max(abs(world.ports.arms[0].row["dq"])) > 0.01
-    return world
-
-
 # --- arming and moving ---
 
 
@@ -103,7 +81,7 @@ def test_a_plan_is_approached_then_run_then_held(world):
     world.armed()
     start = world.ports.arms[0].row["q"].tolist()
     start[5] += 0.03
-    world.plan(4, small_plan(start))
+    world.plan(4, world.small_plan(start))
     world.run(3)
     assert world.modes["plan_loaded"] == 4
     world.ask(K.RUN, source=SourceKind.WAYPOINTS, plan=4)
@@ -122,7 +100,7 @@ def test_a_start_that_is_not_here_is_refused_with_its_differences_where_asked(wo
     world.armed()
     start = world.ports.arms[0].row["q"].tolist()
     start[5] += 0.03
-    world.plan(4, small_plan(start))
+    world.plan(4, world.small_plan(start))
     world.run(3)
     world.ask(K.RUN, source=SourceKind.WAYPOINTS, plan=4, flag=RUN_NO_APPROACH)
     assert answer(world) == (RequestStatus.REFUSED, Refusal.BUMP)
@@ -132,7 +110,7 @@ def test_a_start_that_is_not_here_is_refused_with_its_differences_where_asked(wo
 
 
 def test_hold_brakes_on_the_path_and_run_goes_on_from_there(world):
-    moving(world)
+    world.moving()
     world.ask(K.HOLD)
     assert (mode(world), cause(world)) == (Mode.HOLD, Cause.OPERATOR_HOLD)
     world.ask(K.RUN, source=SourceKind.WAYPOINTS, plan=1)
@@ -173,7 +151,7 @@ def test_jog_moves_while_the_hand_is_there(world):
 
 
 def test_a_takeover_needs_the_hand_and_ends_with_it(world):
-    moving(world)
+    world.moving()
     world.ask(K.TAKE_OVER, source=SourceKind.JOG)
     assert (mode(world), answer(world)[1]) == (Mode.RUNNING, Refusal.NOT_HELD)
     world.request(K.JOG, values=(0,) * 7)
@@ -194,7 +172,7 @@ def test_a_takeover_needs_the_hand_and_ends_with_it(world):
 
 
 def test_a_takeover_hands_back_without_a_bump_or_not_at_all(world):
-    moving(world)
+    world.moving()
     world.request(K.JOG, values=(0,) * 7)
     world.ask(K.TAKE_OVER, source=SourceKind.JOG)
     for _ in range(40):
@@ -210,7 +188,7 @@ def test_a_takeover_hands_back_without_a_bump_or_not_at_all(world):
 
 
 def test_an_operators_stop_is_a_latch_acknowledged_only_when_still(world):
-    moving(world)
+    world.moving()
     world.ask(K.STOP)
     assert (mode(world), cause(world)) == (Mode.STOPPING, Cause.OPERATOR_STOP)
     assert world.modes["waits_for"][0] == 1
@@ -267,7 +245,7 @@ def test_a_stop_for_whatever_reason_is_a_stop(world, named):
     ],
 )
 def test_what_the_robot_or_driver_says_stops_in_that_tick(world, change, expected):
-    moving(world)
+    world.moving()
     for field, value in change.items():
         world.ports.arms[0].row[field] = value
     world.run()
@@ -275,7 +253,7 @@ def test_what_the_robot_or_driver_says_stops_in_that_tick(world, change, expecte
 
 
 def test_a_command_that_was_not_applied_as_sent_is_a_fault(world):
-    moving(world)
+    world.moving()
     world.run()
     world.ports.arms[0].deaf = True
     row = world.ports.arms[0].row
@@ -285,7 +263,7 @@ def test_a_command_that_was_not_applied_as_sent_is_a_fault(world):
 
 
 def test_a_state_that_stops_coming_stops_the_arm(world):
-    moving(world)
+    world.moving()
     world.ports.arms[0].silent = True
     ticks = 0
     while mode(world) is Mode.RUNNING:
@@ -299,7 +277,7 @@ def test_a_state_that_stops_coming_stops_the_arm(world):
 
 
 def test_without_a_supervisor_nothing_arms_and_motion_stops(world):
-    moving(world)
+    world.moving()
     world.supervised = False
     world.run(SUPERVISOR_LOST_NS // PERIOD - 1)
     assert Cause(world.modes["cause"][0]) is not Cause.SUPERVISOR_LOST
@@ -309,7 +287,7 @@ def test_without_a_supervisor_nothing_arms_and_motion_stops(world):
 
 
 def test_a_gap_is_a_stop_that_needs_re_arming(world):
-    moving(world)
+    world.moving()
     world.now_ns += 100_000_000
     world.run()
     assert (mode(world), cause(world)) == (Mode.STOPPING, Cause.TICK_GAP)
@@ -324,7 +302,7 @@ def test_a_gap_is_a_stop_that_needs_re_arming(world):
 
 
 def test_an_overrun_advances_the_path_by_one_period_and_never_catches_up(world):
-    moving(world)
+    world.moving()
     before = world.ports.commands[0][-1][1]["q"].copy()
     world.now_ns += 4 * PERIOD
     world.run()
@@ -335,7 +313,7 @@ def test_an_overrun_advances_the_path_by_one_period_and_never_catches_up(world):
 
 
 def test_late_ticks_slow_the_path_down(world):
-    moving(world)
+    world.moving()
     world.run(3, late_ns=4_000_000)
     assert (mode(world), Action(world.modes["action"][0])) == (Mode.RUNNING, Action.SLOW)
     assert (world.modes["speed"][0], world.modes["speed_asked"][0]) == (0.5, 1.0)
@@ -343,7 +321,7 @@ def test_late_ticks_slow_the_path_down(world):
 
 def test_a_jump_of_the_source_is_stopped_by_the_gate_and_needs_an_acknowledgement(world):
     world.armed()
-    plan = small_plan(world.ports.arms[0].row["q"].tolist())
+    plan = world.small_plan(world.ports.arms[0].row["q"].tolist())
     q = list(plan.q)
     q[20:] = [tuple(value + 0.5 for value in one) for one in q[20:]]
     world.plan(1, Plan(0, plan.sample_ns, tuple(q), plan.dq))
@@ -361,7 +339,7 @@ def test_a_jump_of_the_source_is_stopped_by_the_gate_and_needs_an_acknowledgemen
 
 
 def test_shutdown_brings_the_arm_to_rest_first(world):
-    moving(world)
+    world.moving()
     world.run(shutdown=True)
     assert mode(world) is Mode.STOPPING
     assert world.rt.commanding
@@ -383,7 +361,7 @@ def test_one_stops_and_all_of_its_group_stop_in_that_tick(make_world):
     start = world.ports.arms[1].row["q"].tolist()
     index = {name: k for k, name in enumerate(world.cell.arms)}
     assert [group.name for group in world.rt.groups] == ["alone", "pair"]
-    world.plan(1, small_plan(start, arm=index["right"]))
+    world.plan(1, world.small_plan(start, arm=index["right"]))
     world.run(3)
     world.ask(K.RUN, group=1, arm=index["right"], source=SourceKind.WAYPOINTS, plan=1)
     world.run(45)
@@ -400,7 +378,7 @@ def test_a_gates_stop_of_one_arm_takes_back_what_the_other_was_just_allowed(make
     world = make_world({"left": "pair", "right": "pair"})
     world.armed()
     start = world.ports.arms[0].row["q"].tolist()
-    world.plan(1, small_plan(start))
+    world.plan(1, world.small_plan(start))
     world.run(3)
     world.ask(K.RUN, arm=0, source=SourceKind.WAYPOINTS, plan=1)
     world.run(45)
@@ -475,7 +453,7 @@ def test_a_cell_that_does_not_fit_the_rows_is_refused(make_world):
 
 
 def test_every_tick_leaves_its_row(world):
-    moving(world)
+    world.moving()
     ticks, modes = world.ports.ticks[0], world.ports.modes
     assert [row["tick"] for row in ticks] == list(range(1, len(modes) + 1)) == [row["tick"] for row in modes]
     sent = [row for row in ticks if row["sent"]]
