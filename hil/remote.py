@@ -62,6 +62,11 @@ class Remote:
         """The newest state row (overwritten by the next call), or None."""
         return self._rows.latest(self._clock.now_ns())
 
+    @property
+    def session(self) -> int:
+        """Nonce of the driver process whose row `row` returned last: a restarted driver has another."""
+        return self._rows.meta.session
+
     def age_ns(self) -> int:
         """Age of the row last returned by `row` [ns]."""
         return self._clock.now_ns() - self._rows.meta.stamp_ns

@@ -7,6 +7,7 @@ cell that a person has running. A real cell is taken as it is; only the drivers 
 import os
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Collection
@@ -56,12 +57,11 @@ class Rig:
         cell: what to start.
         arms, hands, cameras: which of its devices get a driver; None: all of them.
         profile: time profile of an emulated cell; None: the cell file's.
-        enforce_rt: pass on that real-time scheduling may be missing ("--allow-no-rt" is given unless this is set).
+        allow_no_rt: let a real arm's driver start without real-time scheduling.
 
     Attributes:
         instance: the name under which the rings lie.
         arms, hands, cameras: a remote per device with a driver.
-        panel: the emulated cell's fault panel (None on a real cell).
     """
 
     def __init__(
@@ -72,17 +72,17 @@ class Rig:
         hands: Collection[str] | None = None,
         cameras: Collection[str] | None = None,
         profile: str | None = None,
-        enforce_rt: bool = False,
+        allow_no_rt: bool = False,
     ) -> None:
         self.cell = cell
         self.instance = f"{cell.name}-{os.getpid()}-{secrets.token_hex(3)}"
-        self.panel: CellClient | None = None
+        self._panel: CellClient | None = None
         self._names = {
             "arm": list(cell.arms) if arms is None else list(arms),
             "hand": list(cell.hands) if hands is None else list(hands),
             "camera": list(cell.cameras) if cameras is None else list(cameras),
         }
-        self._profile, self._enforce_rt = profile, enforce_rt
+        self._profile, self._allow_no_rt = profile, allow_no_rt
         self._clock = MonotonicClock()
         self._directory = Path(tempfile.mkdtemp(prefix="sinew-rig-"))
         self.cell_file = self._directory / f"{cell.name}.yaml"
@@ -130,7 +130,7 @@ class Rig:
 
         def answers() -> bool:
             try:
-                self.panel = CellClient(self.instance)
+                self._panel = CellClient(self.instance)
             except SinewError:
                 return False
             return True
@@ -143,7 +143,7 @@ class Rig:
         if module is None:
             software = self.cell.cameras[name].source == "software"
             module = "hil.realsense.process" if software else "drivers.realsense.process"
-        extra = ["--allow-no-rt"] if kind == "arm" and not self._enforce_rt else []
+        extra = ["--allow-no-rt"] if kind == "arm" and self._allow_no_rt else []
         where = ("--cell", str(self.cell_file), "--instance", self.instance)
         self._spawn(f"{kind}.{name}", module, *where, f"--{kind}", name, *extra)
 
@@ -174,6 +174,14 @@ class Rig:
         """End a process on purpose; it no longer counts as missing."""
         self._children.pop(name).end(END_S)
 
+    def kill(self, name: str) -> int:
+        """SIGKILL a process as a crash would; returns when it was sent [ns, monotonic]. It no longer counts as missing."""
+        child = self._children.pop(name)
+        now_ns = self._clock.now_ns()
+        os.kill(child.pid, signal.SIGKILL)
+        child.end()
+        return now_ns
+
     def wait(self, condition: Callable[[], bool], what: str, timeout_s: float = START_S) -> None:
         """Wait for something. Raises RigError when a process dies meanwhile, or after `timeout_s` [s]."""
         end_ns = self._clock.now_ns() + int(timeout_s * 1e9)
@@ -202,9 +210,9 @@ class Rig:
         """End drivers, then the cell, and remove what they left. Arms are brought to rest by their drivers first."""
         for remote in (*self.arms.values(), *self.hands.values(), *self.cameras.values()):
             remote.close()
-        if self.panel is not None:
-            self.panel.close()
-            self.panel = None
+        if self._panel is not None:
+            self._panel.close()
+            self._panel = None
         order = sorted(self._children, key=lambda name: name == "cell")
         for name in order:
             if name != "cell":
@@ -220,10 +228,16 @@ class Rig:
         directory = instance_dir(self.instance)
         return sorted(path.name for path in directory.iterdir()) if directory.exists() else []
 
-    def robot_time_ns(self) -> int:
-        """The emulated cell's time [ns]."""
-        assert self.panel is not None
-        return round(float(self.panel.status()["robot_time_s"]) * 1e9)
+    @property
+    def panel(self) -> CellClient:
+        """The emulated cell's fault panel. Raises RigError on a real cell."""
+        if self._panel is None:
+            raise RigError(f"cell '{self.cell.name}' has no fault panel: it is not emulated, or not started")
+        return self._panel
+
+    def now_ns(self) -> int:
+        """Monotonic time [ns]."""
+        return self._clock.now_ns()
 
 
 def rig_of(cell_name: str, **options: object) -> Rig:
