@@ -74,7 +74,7 @@ class Ramp:
         self.slope += max(-step_slope, min(step_slope, wanted - self.slope))
         before = self.velocity
         after = before + self.slope * dt
-        if (missing >= 0.0) is (after >= aim) or abs(missing) <= step_slope * dt:
+        if (missing >= 0.0) is (after >= aim) or abs(missing) <= min(step_slope, self.rate) * dt:
             after, self.slope = aim, 0.0
         self.velocity = after
         self.position += 0.5 * (before + after) * dt
