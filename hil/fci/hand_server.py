@@ -140,14 +140,16 @@ class HandServer:
         return message
 
     def _serve(self, link: Link[Message], robot_time_ns: int) -> None:
+        connections = link.connections
         for message in link.poll():
             self._waiting_since_ns = None
             try:
                 self._handle(link, message, robot_time_ns)
             except HandWireError as error:
                 link.drop(f"broke the protocol: {error}")
-        if not link.connected:
+        if not link.connected or link.connections != connections:
             self._forget_client()
+        if not link.connected:
             return
         # A place is not kept by a stranger who never finishes a sentence; counted from its first byte.
         if link.streaming and not self._unfinished_bytes:

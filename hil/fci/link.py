@@ -86,10 +86,18 @@ class Link(Generic[M]):
         return self._epoll.fileno()
 
     def poll(self) -> Iterator[M]:
-        """Accept, refuse, read: yields whole messages. Afterwards `connected` says whether the client is still there."""
+        """Read, then accept or refuse: yields whole messages. Afterwards `connected` says whether a client is there.
+
+        It may be another one than before: `connections` counts.
+        """
         self._readable = {descriptor for descriptor, _ in self._epoll.poll(0)}
+        yield from self._messages()
         if self._listener.fileno() in self._readable:
+            if self._tcp is not None and self._has_left(self._tcp):
+                self._forget("closed the connection")  # a client that comes back at once must not meet its own ghost
             self._accept()
+
+    def _messages(self) -> Iterator[M]:
         if self._tcp is None or self._tcp.fileno() not in self._readable:
             return
         try:
@@ -175,6 +183,15 @@ class Link(Generic[M]):
         self.drop("is dropped: the server ends")
         self._listener.close()
         self._epoll.close()
+
+    @staticmethod
+    def _has_left(connection: socket.socket) -> bool:
+        try:
+            return connection.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def _accept(self) -> None:
         try:

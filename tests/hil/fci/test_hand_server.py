@@ -110,6 +110,21 @@ def test_when_the_client_leaves_the_next_one_is_served(hand):
         hand.wait_until(lambda: not hand.server.connected)
 
 
+def test_a_client_that_comes_back_at_once_is_served_and_owed_nothing(hand, stranger, fingers):
+    slow_move = struct.pack("<HIIdd", 3, 2, 26, 0.08, 0.0005)
+    for _ in range(20):
+        first = stranger(CONNECT + slow_move)
+        assert len(first.recv(14)) == 14
+        hand.wait_until(lambda: hand.server.motion.running is not None)
+        first.close()
+        second = stranger(CONNECT)
+        assert second.recv(100) == struct.pack("<HIIHH", 0, 1, 14, 0, 3), (
+            "nor the end of a move that it did not ask for"
+        )
+        assert hand.server.motion.running is None
+        second.close()
+
+
 def test_another_protocol_version_is_told_ours(hand, stranger):
     reply = stranger(struct.pack("<HIIHH", 0, 7, 14, 2, 40_000)).recv(100)
     assert reply == struct.pack("<HIIHH", 0, 7, 14, 1, 3)
