@@ -57,6 +57,7 @@ class Reason(IntEnum):
     # Cartesian candidates
     BRANCH = 70
     BARRIER = 71
+    POSE_SHORT = 72
     # what the arm feels
     TRACKING = 80
     FORCE = 81
@@ -70,6 +71,7 @@ class Reason(IntEnum):
     PLANNER = 101
     ALWAYS_SHAPED = 102
     BRAKING = 103
+    GROUP = 104
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ REASONS: dict[Reason, ReasonRow] = {
     Reason.BRANCH: ReasonRow(_H, "joint {where} would have to jump by {value:.3f} rad to follow the pose (limit {limit:.3f})",
                              "the pose needs another arm configuration: approach it in joint space"),
     Reason.BARRIER: ReasonRow(_H, "no joint motion follows the pose inside the limits", "move away from the limits first"),
+    Reason.POSE_SHORT: ReasonRow(_S, "the pose cannot be reached in one period: {value:.4f} m missing (limit {limit:.4f} m)",
+                                 _SLOWER),
     Reason.TRACKING: ReasonRow(_H, "joint {where} is {value:.3f} rad away from its command (limit {limit:.3f} rad)",
                                "free the arm from what holds it; check the load in the cell file"),
     Reason.FORCE: ReasonRow(_H, "the external force is {value:.1f} N (limit {limit:.1f} N)",
@@ -152,13 +156,15 @@ REASONS: dict[Reason, ReasonRow] = {
                              "free the arm from what it touches"),
     Reason.CONTACT: ReasonRow(_H, "contact during a guarded move: {value:.1f} N or Nm (limit {limit:.1f})",
                               "clear the arm's way, then run again"),
-    Reason.RATE: ReasonRow(_T, "{value:.0f} commands within 250 ms (limit {limit:.0f})", "the loop runs too fast: keep the black box"),
+    Reason.RATE: ReasonRow(_T, "{value:.0f} commands within 250 ms (limit {limit:.0f})",
+                           "the loop runs too fast: keep the black box"),
     Reason.WINDOW: ReasonRow(_T, "the tool would travel {value:.3f} m within 250 ms (limit {limit:.3f} m)",
                              "a burst of commands, or window_displacement_m is tighter than the profile's speeds"),
     Reason.NO_STOP: ReasonRow(_S, "no stop inside the limits exists from there (check {value:.0f})", _SLOWER),
     Reason.PLANNER: ReasonRow(_H, "the trajectory planner found no way to blend the command", _BUG),
     Reason.ALWAYS_SHAPED: ReasonRow(_T, "{value:.0f} commands in a row had to be changed (limit {limit:.0f})",
                                     "the source keeps asking for what the limits forbid: use one made for this profile"),
+    Reason.GROUP: ReasonRow(_H, "another arm of the stop group was stopped", "see that arm's reason"),
     Reason.BRAKING: ReasonRow(Verdict.PASS, "braking: no command for {value:.0f} ms", ""),
 }  # fmt: skip
 
