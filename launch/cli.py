@@ -24,6 +24,7 @@ class Verb:
 
 
 VERBS = (
+    Verb("demo", "show the main job on the emulated cell and leave a report", "sinew demo --episodes 2 --seed 1"),
     Verb(
         "run",
         "start a cell and follow a source of motion through the gate, with a live view",

@@ -88,9 +88,11 @@ class Missions:
         return f"'{kind.name.lower()}' refused by rt for group '{self.groups[group]}': {reason}"
 
     def _arm(self, group: int) -> Generator[str, None, None]:
+        deadline_ns = self.now_ns + FOLLOW_NS
+        while not self._group(group).still and self.now_ns < deadline_ns:
+            yield "waiting for the arm to be still"
         if self._group(group).mode is Mode.DISARMED:
             yield from self._must(RtRequestKind.ARM, group)
-        deadline_ns = self.now_ns + FOLLOW_NS
         while not (self._group(group).mode in (Mode.ARMED, Mode.HOLD) and self._group(group).following):
             where = self._group(group)
             if where.mode not in (Mode.ARMED, Mode.HOLD, Mode.DISARMED):
