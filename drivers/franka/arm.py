@@ -112,7 +112,7 @@ class ArmDriver:
         self._mind_link(now_ns)
         self._take_states(now_ns)
         self._judge_motion_error(now_ns)
-        before = self._driver_state
+        before = (self._driver_state, self._activity)
         self._mind_state(now_ns)
         for row in self._shell.requests():
             self._take_request(row, now_ns)
@@ -121,7 +121,7 @@ class ArmDriver:
             if outcome is not None:
                 self._conclude(outcome, now_ns)
         self._mind_state(now_ns)
-        if self._driver_state is not before or self._ring.silent(now_ns):
+        if (self._driver_state, self._activity) != before or self._ring.silent(now_ns):
             self._commit(now_ns)
         if self._shutting_down and self._activity is None:
             self.ended = True

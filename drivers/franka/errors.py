@@ -91,7 +91,10 @@ _BIT_OF_PLACE = tuple(1 << _PLACE_OF_BIT.index(place) for place in range(len(FLA
 
 def error_bits(errors: franky.Errors) -> int:
     """The flags as a mask, bit k being the k-th of `FLAGS`."""
-    return sum(bit for bit, is_set in zip(_BIT_OF_PLACE, errors.__getstate__(), strict=True) if is_set)
+    flags = errors.__getstate__()
+    if True not in flags:
+        return 0
+    return sum(bit for bit, is_set in zip(_BIT_OF_PLACE, flags, strict=True) if is_set)
 
 
 def error_flags(bits: int) -> list[Flag]:

@@ -16,6 +16,7 @@ from runtime.clock import Clock, wall_ns
 
 MOVE_NS = 1_000_000_000  # handing over a motion takes 0.15 ms, 1 s when the robot has just fallen silent
 CONNECT_NS = 10_000_000_000
+TORQUE_STOP_S = 1.5  # damping only: shorter than the first rung of the stop ladder, 0.3 s is usual
 
 
 class Signal(Enum):
@@ -31,7 +32,7 @@ def stop_motion(signal: Signal) -> Any:
     if signal is Signal.VELOCITY:
         return franky.JointVelocityStopMotion()
     if signal is Signal.TORQUE:
-        return franky.TorqueStopMotion()
+        return franky.TorqueStopMotion(max_duration=TORQUE_STOP_S)
     return franky.JointStopMotion()
 
 

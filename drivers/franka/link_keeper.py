@@ -14,6 +14,7 @@ from runtime.rows import Severity
 FROZEN_NS = 1_200_000_000  # robot time stands still, no error in sight: the link is dead
 FROZEN_IN_CONTROL_NS = 3_500_000_000  # a robot may take 1.21 s to report a motion's end; the stop ladder is quicker
 RECONNECT_NS = 1_000_000_000
+ASLEEP_NS = 100_000_000  # a gap between two turns above which this process was held up itself: no verdict on the robot
 
 Tell = Callable[[int, Severity, str, str], None]
 
@@ -37,6 +38,7 @@ class LinkKeeper:
         self._identity_path, self._enforce_realtime = identity_path, enforce_realtime
         self._connecting: Call | None = None
         self._due_ns = 0
+        self._turn_ns = self._awake_ns = 0
         self._trouble = ""
 
     @property
@@ -45,13 +47,16 @@ class LinkKeeper:
         return self._link.connected and self._view.robot_time_ns >= 0
 
     def find_trouble(self, now_ns: int) -> str | None:
-        """Why the connection is dead, or None."""
+        """Why the connection is dead, or None. Ask every turn."""
+        if now_ns - self._turn_ns > ASLEEP_NS:
+            self._awake_ns = now_ns
+        self._turn_ns = now_ns
         reader = self._link.reader
         if reader is None:
             return None
         if reader.failure is not None:
             return f"the client library reports: {reader.failure}"
-        frozen_ns = now_ns - self._view.advanced_ns
+        frozen_ns = now_ns - max(self._view.advanced_ns, self._awake_ns)
         if frozen_ns > (FROZEN_IN_CONTROL_NS if self._view.in_control else FROZEN_NS):
             return f"robot time has not advanced for {frozen_ns / 1e6:.0f} ms"
         return None

@@ -11,7 +11,7 @@ from drivers.franka.errors import is_planner_error
 from runtime.clock import Clock
 from runtime.ticker import sleep_ns
 
-_IN_CONTROL_PERIOD_NS = 500_000  # twice per robot turn: while a motion runs franky hands out the last state at once
+_IN_CONTROL_PERIOD_NS = 700_000  # below a robot turn: while a motion runs franky hands out the last state at once
 _MAX_PENDING = 4096  # states that the loop may fall behind (4 s); the oldest go first and count as missed
 
 

@@ -16,6 +16,7 @@ from drivers.franka.view import RobotView
 from runtime.rows import JOINTS
 
 DEAD_MAN_PERIODS = 2.5  # franky's default of 1000 ms would go on for a second after the last command
+SPREAD = 0.8  # of a period, over which a new velocity is reached
 _INSIDE = 0.999  # franky's planner throws, and with that drops the motion, above its limit to the last digit
 
 
@@ -31,6 +32,28 @@ def velocity_command(command: Command, q_d: tuple[float, ...], gain_1_s: float, 
 def dead_man_ms(period_ns: int) -> int:
     """How long a motion holds its velocity without a successor [ms]: 2 to 3 command periods."""
     return max(2, round(DEAD_MAN_PERIODS * period_ns / 1e6))
+
+
+def velocity_motion(velocity: list[float], period_ns: int) -> franky.JointVelocityWaypointMotion:
+    """A motion that reaches a velocity (7,) [rad/s], holds it for the dead-man's time, then brakes as hard as it may.
+
+    This is `franky.JointVelocityMotion` with one thing more: the velocity is reached over most of the period rather than
+    as fast as the arm can, which makes a staircase of rows a ramp (measured at 30 Hz: rms acceleration 1.65 where it was 2.9,
+    ideal 1.4 rad/s2; lag 9 ms where it was 6).
+    """
+    hold = franky.Duration(dead_man_ms(period_ns))
+    spread_ms = int(SPREAD * period_ns / 1e6)
+    return franky.JointVelocityWaypointMotion(
+        [
+            franky.JointVelocityWaypoint(
+                np.array(velocity),
+                minimum_time=franky.Duration(spread_ms) if spread_ms else None,
+                hold_target_duration=hold,
+                max_total_duration=hold,
+            ),
+            franky.JointVelocityWaypoint(np.zeros(JOINTS)),
+        ]
+    )
 
 
 class VelocityStream:
@@ -62,7 +85,7 @@ class VelocityStream:
         if self._next is not None and self._under_way is None:
             command, self._next = self._next, None
             velocity = velocity_command(command, view.q_d, self._gain_1_s, self._limits)
-            motion = franky.JointVelocityMotion(np.array(velocity), franky.Duration(dead_man_ms(command.period_ns)))
+            motion = velocity_motion(velocity, command.period_ns)
             self._under_way = (command, self._link.move(motion, self.signal))
         return applied
 

@@ -105,7 +105,7 @@ class Rig:
         self._written = 0
         self.mode = CommandMode.JOINT_VELOCITY
         self.patient = True  # False where no robot state is to be expected for long
-        self._seen = 0
+        self._seen = self._silent = 0
 
     def open_command_ring(self):
         self.command = RingWriter(self.instance, "arm.main.command", ARM_COMMAND, 1024)
@@ -120,10 +120,11 @@ class Rig:
             self.driver.step(now_ns)
             self.rows += [row.copy() for row in self._state.drain()]
             self.events += [(row["code"].decode(), row["text"].decode()) for row in self._events.drain()]
-            silent = bool(self.rows) and self.rows[-1]["states_seen"] == self._seen > 0
-            self._seen = self.rows[-1]["states_seen"] if self.rows else 0
-            # A robot that is merely slow must not look dead: turns without a new state take their time.
-            sleep_ns(4_000_000 if silent and self.patient else 500_000)
+            seen = self.rows[-1]["states_seen"] if self.rows else 0
+            self._silent = self._silent + 1 if seen == self._seen > 0 else 0
+            self._seen = seen
+            # A robot that is merely slow must not look dead: after some turns without a new state they take their time.
+            sleep_ns(5_000_000 if self._silent > 10 and self.patient else 500_000)
 
     @property
     def row(self):

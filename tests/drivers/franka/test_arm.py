@@ -212,6 +212,25 @@ def test_enable_is_refused_with_the_reason(rig):
     assert "start the commander first" in rig.events[-1][1]
 
 
+def test_stops_in_the_middle_of_moves_never_fail(rig):
+    rng = np.random.default_rng(5)
+    for _ in range(6):
+        rig.enable()
+        rig.turn(int(rng.integers(1, 80)), rig.stream)
+        assert rig.ask(RequestKind.STOP) == RequestStatus.DONE
+        assert rig.row["driver_state"] == DriverState.OK
+        assert rig.row["last_errors"] == 0
+        rig.settle()
+    assert not [code for code, _ in rig.events if code.startswith(("stop.", "link.", "state.planner"))]
+
+
+def test_a_driver_that_was_held_up_itself_does_not_blame_the_robot(rig):
+    rig.clock.advance(5_000_000_000)
+    rig.turn(100)
+    assert rig.row["connection"] == 1
+    assert rig.row["driver_state"] == DriverState.OK
+
+
 # ---- go-to and settings ----
 
 
