@@ -17,7 +17,7 @@ from runtime.clock import MonotonicClock, wall_ns
 from runtime.errors import SinewError
 from runtime.loop.kit import build_kit, read_identity
 from runtime.loop.ports import RingPorts
-from runtime.loop.shell import run_on_grid
+from runtime.loop.shell import SPIN_NS, run_on_grid
 from runtime.loop.step import Rt
 from runtime.realtime import GcCounter, RealtimeRefusedError, RealtimeReport, enter_realtime, refusal
 from runtime.ring import RingWriter, instance_dir
@@ -45,6 +45,7 @@ class RtProcess:
         self.first_generation = self.start_ns // 1000
         self.rt = Rt(cell, self.ports, self.start_ns, self.first_generation)
         self.gc = GcCounter()
+        self.spin_ns = SPIN_NS if report.named("fifo").granted else 0
         self.shutdown_ns = 0
         self._stop_requested = False
         self._look_ns = 0
@@ -56,7 +57,7 @@ class RtProcess:
         signal.signal(signal.SIGTERM, self._ask_to_stop)
         signal.signal(signal.SIGINT, self._ask_to_stop)
         try:
-            run_on_grid(self._step, self.clock, self.start_ns, self.rt.period_ns, self._ended)
+            run_on_grid(self._step, self.clock, self.start_ns, self.rt.period_ns, self._ended, spin_ns=self.spin_ns)
             return 1 if self.rt.commanding else 0
         finally:
             self.heartbeat.close()

@@ -5,6 +5,7 @@ import importlib
 from hil.report import BenchRow
 
 BENCHES = {
+    "loop": "lateness of the control loop against cyclictest and plain sleep, idle and loaded; missed slots; gc",
     "ring": "rows and frames through shared memory against memcpy; torn reads under a full-speed writer",
     "mutation": "every small change of the gate and the modes must be noticed by a test",
 }

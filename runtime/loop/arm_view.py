@@ -104,6 +104,8 @@ class ArmView:
         found = bit(Cause.ARM_STATE_LATE) if self.age_ns > STATE_LATE_NS else 0
         by_driver = _BY_DRIVER_STATE.get(int(row["driver_state"]), Cause.NONE)  # type: ignore[call-overload]
         by_mode = _BY_ROBOT_MODE.get(int(row["robot_mode"]), Cause.NONE)  # type: ignore[call-overload]
+        if by_driver is Cause.ARM_NOT_READY and int(row["robot_mode"]) == RobotMode.AUTOMATIC_ERROR_RECOVERY:
+            by_driver = Cause.NONE  # on its way out of the reflex: to call that "not ready" would end every recovery
         for cause in (by_driver, by_mode):
             found |= bit(cause) if cause else 0
         found |= self._find_driver_faults(now_ns, row, armed, before_following)
