@@ -1,6 +1,7 @@
 """What a bench answers: rows, a table for people, JSON and JUnit for machines. The JSON layout is a contract (DESIGN 10)."""
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -62,7 +63,12 @@ def machine() -> dict[str, object]:
 
 def as_json(name: str, rows: list[BenchRow]) -> dict[str, object]:
     """The contract's layout."""
-    return {"bench": name, "machine": machine(), "rows": [{**asdict(row), "ok": row.ok} for row in rows]}
+    return {"bench": name, "machine": machine(), "rows": [{**_plain(asdict(row)), "ok": row.ok} for row in rows]}
+
+
+def _plain(row: dict[str, object]) -> dict[str, object]:
+    """JSON has no NaN: a number that could not be measured is null."""
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
 
 
 def write_json(path: Path, name: str, rows: list[BenchRow]) -> None:

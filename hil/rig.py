@@ -164,6 +164,10 @@ class Rig:
         """Everything that a process has printed."""
         return (self._directory / f"{name}.log").read_text(errors="replace")
 
+    def pids(self) -> dict[str, int]:
+        """Process ids by name."""
+        return {name: child.pid for name, child in self._children.items()}
+
     def check_alive(self) -> None:
         """Raises RigError with its last words if a process ended that nobody ended."""
         for child in self._children.values():

@@ -42,6 +42,19 @@ VERBS = (
         "sinew fault push --at 12.5 link=7 force_x_n=80 duration_ms=200",
     ),
     Verb(
+        "find",
+        "list attached cameras and reachable arms, and draft a cell file from them",
+        "sinew find --write my_cell.yaml",
+    ),
+    Verb(
+        "check", "say whether a cell is ready to run, and for each thing that is not, what to do", "sinew check franka"
+    ),
+    Verb(
+        "hil",
+        "run a bench through the real drivers of a cell, emulated or real",
+        "sinew hil drivers --cell emulated --quick --json out/hil.json --junit out/hil.xml",
+    ),
+    Verb(
         "replay",
         "tell what happened in a recording, or run it through the loop again and compare every bit",
         "sinew replay --verify blackbox/1763690000000-stop",

@@ -195,8 +195,9 @@ class HandDriver:
     def _collect_motion(self, now_ns: int) -> None:
         motion = self._motion
         if motion is not None and motion.call.done:
-            # Whoever sees DONE must see a width that was read after the motion, not the one before.
-            if motion.call.error is None and self._read_stamp_ns < motion.call.done_ns:
+            # Whoever sees the answer must see a width that was read after the motion, not the one before.
+            answered = motion.call.error is None or isinstance(motion.call.error, franky.CommandException)
+            if answered and self._read_stamp_ns < motion.call.done_ns:
                 self._next_read_ns = min(self._next_read_ns, now_ns)
                 return
             self._motion = None

@@ -24,7 +24,7 @@ DEAD_MS = 3000.0  # libfranka gives a silent robot 1 s, a socket that it has giv
 MODE_MS = 200.0
 _FOUND = (DriverState.OK, DriverState.REFLEX)
 QUICK_FLAGS = ("joint_reflex", "cartesian_reflex", "communication_constraints_violation", "power_limit_violation")
-SWING = Reference(amplitude=0.05, frequency_hz=0.5, seconds=600.0)  # goes on until the fault ends it
+SWING = Reference(amplitude=0.07, frequency_hz=0.5, seconds=600.0)  # goes on until the fault ends it
 RATE_HZ = 50
 START_TRIES = 3
 

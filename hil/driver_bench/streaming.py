@@ -85,7 +85,7 @@ def stream(rig: Rig, arm_name: str, mode: CommandMode, rate_hz: float, reference
             f"{arm.device}: {mode.name} at {rate_hz:g} Hz ended early: {[text for _, text in arm.events()[-3:]]}"
         )
     return Streamed(
-        _track(rows, begin_ns, mode, reference),
+        track_rows(rows, begin_ns, mode, reference),
         int(np.bitwise_or.reduce(rows["errors"])).bit_count(),
         int(after["rejected"] - before["rejected"]),
         int(after["watchdog_stops"] - before["watchdog_stops"]),
@@ -95,7 +95,8 @@ def stream(rig: Rig, arm_name: str, mode: CommandMode, rate_hz: float, reference
     )
 
 
-def _track(rows: np.ndarray, begin_ns: int, mode: CommandMode, reference: Reference) -> Tracking:
+def track_rows(rows: np.ndarray, begin_ns: int, mode: CommandMode, reference: Reference) -> Tracking:
+    """Tracking of a stream that began at robot time `begin_ns` [ns], from the arm's state rows."""
     _, kept = np.unique(rows["robot_time_ns"], return_index=True)  # rows between robot states repeat the newest
     rows = rows[kept]
     times_s = (rows["robot_time_ns"] - begin_ns) * 1e-9
