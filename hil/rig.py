@@ -178,6 +178,11 @@ class Rig:
         """End a process on purpose; it no longer counts as missing."""
         self._children.pop(name).end(END_S)
 
+    def end_all(self, prefix: str) -> None:
+        """End every process whose name begins so."""
+        for name in [name for name in self._children if name.startswith(prefix)]:
+            self.forget(name)
+
     def kill(self, name: str) -> int:
         """SIGKILL a process as a crash would; returns when it was sent [ns, monotonic]. It no longer counts as missing."""
         child = self._children.pop(name)

@@ -111,11 +111,5 @@ def _streamed(before: dict[str, int], after: dict[str, int], restarts: int) -> l
 
 
 def _leftover(left: list[str], open_rings: int) -> BenchRow:
-    return BenchRow(
-        "left_over",
-        len(left),
-        "files",
-        0,
-        "equal",
-        note=f"of {open_rings} while it ran; {left or 'none'} after the end",
-    )
+    note = f"{open_rings} while it ran, after the end: {left or 'none'}"
+    return BenchRow("left_over", len(left), "files", 0, "equal", note=note)

@@ -1,5 +1,6 @@
 """Streaming: how far behind its targets the arm is and how smoothly it moves, per mode and target rate, in robot time."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from hil.driver_bench.reference import Reference
 from hil.driver_bench.tracking import Tracking, track
 from hil.report import BenchRow
 from hil.rig import Rig, RigError
+from runtime.errors import SinewError
 from runtime.ring import RingReader
 from runtime.rows import ARM_COMMAND, ArmActivity, CommandMode, DriverState, RequestKind, RequestStatus
 
@@ -123,9 +125,12 @@ def run(rig: Rig, *, quick: bool) -> list[BenchRow]:
     for mode in MODES:
         reference = TOOL_SINE if mode is CommandMode.CARTESIAN_IMPEDANCE else JOINT_SINE
         for rate_hz in QUICK_RATES_HZ if quick else RATES_HZ:
-            rows += _rows(
-                f"{mode.name.lower()}_{rate_hz}hz", mode, rate_hz, stream(rig, arm_name, mode, rate_hz, reference)
-            )
+            name = f"{mode.name.lower()}_{rate_hz}hz"
+            try:
+                rows += _rows(name, mode, rate_hz, stream(rig, arm_name, mode, rate_hz, reference))
+            except SinewError as error:
+                rows.append(BenchRow(f"{name}_errors", math.nan, "", 0, "equal", note=str(error)))
+                rig.end_all("commander")
             rig.arms[arm_name].wait_state(DriverState.OK)
     return rows
 
