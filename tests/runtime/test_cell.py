@@ -10,7 +10,7 @@ from runtime.cell import CELLS_DIR, MAX_FILE_BYTES, Cell, CellError, load_cell, 
 
 GOOD = yaml.safe_load((CELLS_DIR / "emulated.yaml").read_text())
 FRONT, WRIST = "cameras.front", "cameras.wrist"
-REMOVE = object()
+REMOVE = "(removed)"
 
 
 def _edited(path, value):
