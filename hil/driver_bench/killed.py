@@ -14,8 +14,12 @@ from runtime.rows import ArmActivity, CommandMode, DriverState, RequestStatus
 RATE_HZ = 50
 AT_LEAST_RAD_S = 0.18  # the arm is at most of the swing's speed when the source dies
 REST_RAD_S = 0.01
-# What the dead-man may take, from the last row acted on: watchdog, then the stop. A stop from the bench's speed is short.
-STOP_MS = 400.0
+# What may pass after the watchdog's time: a planned stop is short from the bench's speed, a compliant arm swings out.
+STOP_MS = {
+    CommandMode.JOINT_VELOCITY: 200.0,
+    CommandMode.JOINT_IMPEDANCE: 600.0,
+    CommandMode.CARTESIAN_IMPEDANCE: 600.0,
+}
 TRIES = 5
 
 
@@ -26,7 +30,7 @@ def run(rig: Rig) -> list[BenchRow]:
     watchdog_ms = max(rig.cell.arms[name].watchdog_ms, 3e3 / RATE_HZ)
     for mode in MODES:
         label = f"commander_killed_{mode.name.lower()}"
-        limit_ms = watchdog_ms + STOP_MS
+        limit_ms = watchdog_ms + STOP_MS[mode]
         try:
             time_ms, joint_rad, tool_m, speed = _kill(rig, name, mode)
             limit_rad = speed * limit_ms * 1e-3
