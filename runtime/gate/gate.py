@@ -13,16 +13,15 @@ from runtime.cell import LimitsProfile, Workspace
 from runtime.gate.cartesian import PoseFollower
 from runtime.gate.finding import Finding
 from runtime.gate.limits import limits_of
-from runtime.gate.motion import Memory, Motion
+from runtime.gate.motion import Memory, Motion, braked, rates, resting
 from runtime.gate.permission import check_permission
 from runtime.gate.provenance import check_provenance, origin_of
 from runtime.gate.reasons import REASONS, Reason
 from runtime.gate.schema import check_schema
 from runtime.gate.shape import Shaper
 from runtime.gate.space import Space
-from runtime.gate.stop import Rest
 from runtime.gate.touch import check_touch
-from runtime.gate.trial import Trial, braked
+from runtime.gate.trial import Trial
 from runtime.gate.types import ArmFacts, Candidate, Decision, Kind
 from runtime.gate.verdict import Verdict
 from runtime.gate.windows import Windows
@@ -67,8 +66,7 @@ class Gate:
         start = list(q)
         self._kinematics.set(start, [0.0] * 7)
         slack = self.space.room(start, self._kinematics.tcp()).slack
-        motion = Motion(start, [0.0] * 7, [0.0] * 7, [0.0] * 7, Rest(start), 0.0, slack)
-        self._memory = self._before = Memory(motion, None, 0, 0, 1.0, Verdict.PASS, NOTHING)
+        self._memory = self._before = Memory(resting(start, slack), None, 0, 0, 1.0, Verdict.PASS, NOTHING)
         self._windows.reset()
 
     def points(self, q: Sequence[float]) -> tuple[Vector3, Vector3]:
@@ -106,8 +104,8 @@ class Gate:
             speed: factor of the sources' path speed; the speed limits follow it.
         """
         memory = self._before = self._memory
-        factor = max(speed, memory.factor - FACTOR_RATE_1_S * self._period_s, LEAST_FACTOR)
-        memory = replace(memory, factor=min(1.0, factor))
+        asked = min(1.0, speed) if speed >= LEAST_FACTOR else LEAST_FACTOR  # NaN is slow too
+        memory = replace(memory, factor=max(asked, memory.factor - FACTOR_RATE_1_S * self._period_s))
         rate = self._windows.check_rate(now_ns)
         if memory.latched is not Verdict.PASS:
             return self._brake(now_ns, memory, memory.latched, memory.finding)
@@ -148,7 +146,8 @@ class Gate:
             assert candidate.q is not None
             q = list(candidate.q)
         if candidate.dq is None:
-            dq = [(new - old) / self._period_s for new, old in zip(q, last.q, strict=True)]
+            rate = rates(q, last.q, self._period_s)
+            dq = [1.5 * new - 0.5 * old for new, old in zip(rate, last.rate, strict=True)]  # at the end of the period
         else:
             dq = list(candidate.dq)
         tried = self._trial.run(q, dq, None, last, memory.factor)
@@ -216,7 +215,7 @@ class Gate:
             found.where,
             motion.q,
             motion.dq,
-            motion.change,
+            motion.dq_change,
             stopping,
             motion.at_rest,
         )

@@ -11,7 +11,7 @@ from runtime.gate.limits import Limits, velocity_bounds
 from runtime.gate.reasons import Reason
 
 PLANNED = 0.999  # share of the limits that the gate's own trajectories use: rounding must not fail the re-check
-ROUNDING_RAD = 1e-9
+ROUNDING = 1e-9  # [rad/s] of differences between commands
 JOINTS = range(7)
 
 
@@ -49,54 +49,37 @@ def check_velocity(q: Sequence[float], dq: Sequence[float], limits: Limits) -> F
 
 
 def check_change(
-    dq: Sequence[float], last_dq: Sequence[float], last_change: Sequence[float], limits: Limits, period_s: float
+    velocity: Sequence[float],
+    last: Sequence[float],
+    last_change: Sequence[float],
+    limits: Limits,
+    period_s: float,
 ) -> Finding | None:
-    """Acceleration and jerk as differences between commands: what a recording of them would show."""
+    """Acceleration and jerk as differences between commands: what a recording of them would show.
+
+    Asked twice: of the velocities that are sent, and of the positions' own rate, because the arm follows both.
+    """
     for j in JOINTS:
-        ddq = (dq[j] - last_dq[j]) / period_s
-        if not abs(ddq) <= limits.acceleration[j]:
-            return Finding(Reason.ACCELERATION, ddq, limits.acceleration[j], j + 1)
-        jerk = (ddq - last_change[j]) / period_s
+        change = (velocity[j] - last[j]) / period_s
+        if not abs(change) <= limits.acceleration[j]:
+            return Finding(Reason.ACCELERATION, change, limits.acceleration[j], j + 1)
+        jerk = (change - last_change[j]) / period_s
         if not abs(jerk) <= limits.jerk[j]:
             return Finding(Reason.JERK, jerk, limits.jerk[j], j + 1)
     return None
 
 
 def check_consistency(
-    q: Sequence[float],
-    dq: Sequence[float],
-    last: Sequence[float],
-    last_dq: Sequence[float],
-    limits: Limits,
-    period_s: float,
+    rate: Sequence[float], dq: Sequence[float], last_dq: Sequence[float], limits: Limits, period_s: float
 ) -> Finding | None:
     """Velocities must be the derivative of positions: drivers feed both to the arm.
 
-    Within a period the acceleration is bounded, so the step may differ from the mean velocity's by at most
-    `acceleration * period^2 / 2`.
+    `rate` is the positions' own, over the period. With an acceleration of at most A it differs from the mean of the
+    velocities at both ends by at most `A period / 4` (a triangle of velocity).
     """
     for j in JOINTS:
-        off = abs(q[j] - last[j] - 0.5 * (dq[j] + last_dq[j]) * period_s)
-        limit = 0.5 * limits.acceleration[j] * period_s * period_s + ROUNDING_RAD
+        off = abs(rate[j] - 0.5 * (dq[j] + last_dq[j]))
+        limit = 0.25 * limits.acceleration[j] * period_s + ROUNDING
         if not off <= limit:
             return Finding(Reason.INCONSISTENT, off, limit, j + 1)
     return None
-
-
-def check_joints(
-    q: Sequence[float],
-    dq: Sequence[float],
-    last: Sequence[float],
-    last_dq: Sequence[float],
-    last_change: Sequence[float],
-    limits: Limits,
-    period_s: float,
-) -> Finding | None:
-    """All of them, in order. (7,) each [rad, rad/s, rad/s2]; `last*` is the last command."""
-    return (
-        check_step(q, last, limits)
-        or check_position(q, last, limits)
-        or check_velocity(q, dq, limits)
-        or check_change(dq, last_dq, last_change, limits, period_s)
-        or check_consistency(q, dq, last, last_dq, limits, period_s)
-    )

@@ -8,6 +8,7 @@ from runtime.gate.types import ArmFacts
 from runtime.rows import DriverState, RobotMode
 
 MAX_STATE_AGE_NS = 150_000_000  # of the robot's state; libfranka itself gives up after 1 s
+MAX_AHEAD_NS = 10_000_000  # a row may be written while the tick that reads it is under way; more is another clock
 # The robot's mode counts, not its error flags: Reflex was seen latched with clear flags.
 WORKING_MODES = (int(RobotMode.IDLE), int(RobotMode.MOVE))
 
@@ -21,7 +22,7 @@ def check_permission(now_ns: int, facts: ArmFacts | None, armed: bool, deadman_o
     if facts is None:
         return Finding(Reason.NO_STATE, 0.0, 1.0)
     age_ns = now_ns - facts.stamp_ns
-    if age_ns > MAX_STATE_AGE_NS:
+    if not -MAX_AHEAD_NS <= age_ns <= MAX_STATE_AGE_NS:
         return Finding(Reason.STATE_OLD, age_ns / 1e6, MAX_STATE_AGE_NS / 1e6)
     if facts.driver_state != DriverState.OK:
         return Finding(Reason.DRIVER_NOT_OK, facts.driver_state, DriverState.OK)

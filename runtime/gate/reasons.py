@@ -128,7 +128,7 @@ REASONS: dict[Reason, ReasonRow] = {
     Reason.VELOCITY: ReasonRow(_S, "joint {where} asks for {value:.3f} rad/s, the limit here is {limit:.3f} rad/s", _SLOWER),
     Reason.ACCELERATION: ReasonRow(_S, "joint {where} asks for {value:.2f} rad/s2, the limit is {limit:.2f} rad/s2", _SLOWER),
     Reason.JERK: ReasonRow(_S, "joint {where} asks for {value:.0f} rad/s3, the limit is {limit:.0f} rad/s3", _SLOWER),
-    Reason.INCONSISTENT: ReasonRow(_S, "joint {where}: position and velocity disagree by {value:.2g} rad (limit {limit:.2g})",
+    Reason.INCONSISTENT: ReasonRow(_S, "joint {where}: position and velocity disagree by {value:.2g} rad/s (limit {limit:.2g})",
                                    "the source's velocities must be the derivative of its positions"),
     Reason.TCP_SPEED: ReasonRow(_S, "the tool asks for {value:.3f} m/s, the limit is {limit:.3f} m/s", _SLOWER),
     Reason.ELBOW_SPEED: ReasonRow(_S, "the elbow asks for {value:.3f} m/s, the limit is {limit:.3f} m/s", _SLOWER),

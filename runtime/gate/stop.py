@@ -18,6 +18,7 @@ Seven = list[float]
 State = tuple[Seven, Seven, Seven]  # position [rad], velocity [rad/s], acceleration [rad/s2]
 SLOW_RAD_S = 1e-3  # slower than this (norm over the joints) a path has no direction worth keeping
 
+MOST_TURN = 0.5  # how far, against the velocity, the parabola may turn: beyond it says nothing of the path
 ROUNDING = 1e-9  # keeps a joint that stands still from dividing by zero
 
 
@@ -35,6 +36,10 @@ class Stop(Protocol):
     kind: StopKind
     duration: float  # [s]
 
+    def reach(self) -> tuple[Seven, Seven]:
+        """Least and greatest position [rad] of each joint along the way."""
+        ...
+
     def at(self, time_s: float) -> State:
         """Positions [rad], velocities, accelerations `time_s` after the state it starts from; at rest from `duration` on."""
         ...
@@ -48,6 +53,9 @@ class Rest:
 
     def __init__(self, q: Sequence[float]) -> None:
         self._q = list(q)
+
+    def reach(self) -> tuple[Seven, Seven]:
+        return self._q, self._q
 
     def at(self, time_s: float) -> State:
         return self._q, [0.0] * 7, [0.0] * 7
@@ -66,6 +74,17 @@ class PathStop:
     ) -> None:
         self._q, self._dq, self._bend, self._braking = q, dq, bend, braking
         self.duration: float = braking.duration
+        self._length: float = braking.at_time(braking.duration)[0][0]
+
+    def reach(self) -> tuple[Seven, Seven]:
+        low, high = [], []
+        for position, velocity, bend in zip(self._q, self._dq, self._bend, strict=True):
+            ways = [0.0, self._length * (velocity + 0.5 * self._length * bend)]
+            if velocity * bend < 0.0 and -velocity / bend < self._length:
+                ways.append(-0.5 * velocity * velocity / bend)  # where the parabola turns back
+            low.append(position + min(ways))
+            high.append(position + max(ways))
+        return low, high
 
     def at(self, time_s: float) -> State:
         (s,), (rate,), (change,) = self._braking.at_time(min(time_s, self.duration))
@@ -85,9 +104,18 @@ class JointStop:
 
     kind = StopKind.JOINTS
 
-    def __init__(self, braking: ruckig.Trajectory) -> None:
+    def __init__(self, q: Seven, dq: Seven, ddq: Seven, jerk: Seven, braking: ruckig.Trajectory) -> None:
         self._braking = braking
         self.duration: float = braking.duration
+        self._low, self._high = [], []
+        for start, end, v, a, j in zip(q, braking.at_time(self.duration)[0], dq, ddq, jerk, strict=True):
+            # A joint that brakes harder than it needs swings back: it turns before the acceleration is taken away.
+            turn = start + v * abs(a) / j if v * a < 0.0 and a * a > 2.0 * j * abs(v) else start
+            self._low.append(min(start, turn, end))
+            self._high.append(max(start, turn, end))
+
+    def reach(self) -> tuple[Seven, Seven]:
+        return self._low, self._high
 
     def at(self, time_s: float) -> State:
         q, dq, ddq = self._braking.at_time(min(time_s, self.duration))
@@ -111,7 +139,7 @@ class StopPlanner:
         self._joints.current_position, self._joints.current_velocity = list(q), list(dq)
         self._joints.current_acceleration = list(ddq)
         braking = plan(self._seven, self._joints)
-        return JointStop(braking) if braking else None
+        return JointStop(list(q), list(dq), list(ddq), self._jerk, braking) if braking else None
 
     def path(self, q: Sequence[float], dq: Sequence[float], ddq: Sequence[float]) -> Stop | None:
         """The stop along the path, or None where it would need more than the limits: then `joints`."""
@@ -133,6 +161,8 @@ class StopPlanner:
             return None
         rate = 1.0 + max(0.0, start) ** 2 / (2.0 * jerk)  # greatest s': what was speeding up goes on for a moment
         length = braking.at_time(braking.duration)[0][0]
+        if length * length * sum(c * c for c in bend) > MOST_TURN * MOST_TURN * square:
+            return None
         if not self._fits(dq, bend, acceleration, jerk, rate, length):
             return None
         return PathStop(list(q), list(dq), bend, braking)

@@ -3,19 +3,20 @@
 import math
 
 from runtime.gate.finding import Finding
-from runtime.gate.joints import check_joints, check_position, check_velocity
+from runtime.gate.joints import check_change, check_consistency, check_position, check_step, check_velocity
 from runtime.gate.limits import Limits
-from runtime.gate.motion import Motion
+from runtime.gate.motion import Motion, braked, rates
 from runtime.gate.reasons import Reason
 from runtime.gate.space import Space, check_room
 from runtime.gate.speeds import check_singularity, check_speeds
-from runtime.gate.stop import Seven, Stop, StopPlanner
+from runtime.gate.stop import Seven, StopPlanner
 from runtime.gate.windows import Windows
 from runtime.kinematics import Kinematics
 
 # A stop is looked at about every 15 mm of the way of tool or elbow (at most: half of speed times duration).
 SAMPLE_M = 0.015
 LEAST_SAMPLES, MOST_SAMPLES = 2, 10
+MOST_SLOWER = 2.0  # times the duration of the per-joint stop: keeping to the path may not cost more
 
 
 class Trial:
@@ -31,12 +32,21 @@ class Trial:
 
         `ddq` is the acceleration [rad/s2] at the command; None: the mean over the period is the best there is.
         """
-        found = check_joints(q, dq, last.q, last.dq, last.change, self.limits, self.period_s)
+        limits, period_s = self.limits, self.period_s
+        rate = rates(q, last.q, period_s)
+        found = (
+            check_step(q, last.q, limits)
+            or check_position(q, last.q, limits)
+            or check_velocity(q, dq, limits)
+            or check_change(dq, last.dq, last.dq_change, limits, period_s)
+            or check_change(rate, last.rate, last.rate_change, limits, period_s)
+            or check_consistency(rate, dq, last.dq, limits, period_s)
+        )
         if found:
             return found
-        change = [(new - old) / self.period_s for new, old in zip(dq, last.dq, strict=True)]
+        changes = rates(dq, last.dq, period_s), rates(rate, last.rate, period_s)
         if ddq is None:
-            ddq = change
+            ddq = changes[0]
         kinematics = self._kinematics
         kinematics.set(q, dq)
         tcp = kinematics.tcp()
@@ -50,28 +60,39 @@ class Trial:
         found = check_room(room, last.slack) or self._windows.check_way(tcp)
         if found:
             return found
-        stop = self.planner.path(q, dq, ddq)
-        if stop is None or self._along(stop, ddq, last, factor, max(speeds[:2])):
-            stop = self.planner.joints(q, dq, ddq)
-            if stop is None:
-                return Finding(Reason.NO_STOP, Reason.PLANNER, 0.0)
-            found = self._along(stop, ddq, last, factor, max(speeds[:2]))
-            if found:
-                return Finding(Reason.NO_STOP, found.reason, found.limit, found.where)
-        return Motion(q, dq, ddq, change, stop, 0.0, room.slack)
+        one_by_one = self.planner.joints(q, dq, ddq)
+        if one_by_one is None:
+            return Finding(Reason.NO_STOP, Reason.PLANNER, 0.0)
+        along = self.planner.path(q, dq, ddq)
+        longest = MOST_SLOWER * one_by_one.duration + 2.0 * period_s
+        speed = max(speeds[:2])
+        if along is not None and along.duration <= longest:
+            motion = Motion(q, dq, ddq, rate, *changes, along, 0.0, room.slack)
+            if self._along(motion, last, factor, speed) is None:
+                return motion
+        motion = Motion(q, dq, ddq, rate, *changes, one_by_one, 0.0, room.slack)
+        found = self._along(motion, last, factor, speed)
+        return Finding(Reason.NO_STOP, found.reason, found.limit, found.where) if found else motion
 
-    def _along(self, stop: Stop, ddq: Seven, last: Motion, factor: float, speed: float) -> Finding | None:
-        """What is wrong along a stop from `speed` [m/s]: velocity limits, position box, speeds, room."""
-        kinematics = self._kinematics
+    def _along(self, motion: Motion, last: Motion, factor: float, speed: float) -> Finding | None:
+        """What is wrong along a motion's stop from `speed` [m/s]: joints, speeds, room, and the change into it."""
+        kinematics, stop, limits = self._kinematics, motion.stop, self.limits
+        low, high = stop.reach()
+        found = check_position(low, last.q, limits) or check_position(high, last.q, limits)
+        step = motion
+        for _ in range(2):  # the first rates of the stop follow on rates that were not planned with it
+            before, step = step, braked(step, self.period_s)
+            found = found or check_change(step.rate, before.rate, before.rate_change, limits, self.period_s)
+        if found:
+            return found
         samples = min(MOST_SAMPLES, max(LEAST_SAMPLES, math.ceil(0.5 * speed * stop.duration / SAMPLE_M)))
         times = [stop.duration * sample / samples for sample in range(1, samples + 1)]
-        for time_s in [min(self._settling(ddq), stop.duration), *times]:
+        for time_s in [min(self._settling(motion.ddq), stop.duration), *times]:
             q, dq, _ = stop.at(time_s)
             kinematics.set(q, dq)
             found = (
-                check_position(q, last.q, self.limits)
-                or check_velocity(q, dq, self.limits)
-                or check_speeds(kinematics.speeds(), self.limits, factor)
+                check_velocity(q, dq, limits)
+                or check_speeds(kinematics.speeds(), limits, factor)
                 or check_room(self._space.room(q, kinematics.tcp()), last.slack)
             )
             if found:
@@ -81,11 +102,3 @@ class Trial:
     def _settling(self, ddq: Seven) -> float:
         """When [s] a stop has taken the acceleration away: until then what was speeding up goes on, and is fastest there."""
         return max(abs(a) / most for a, most in zip(ddq, self.limits.jerk, strict=True))
-
-
-def braked(last: Motion, period_s: float) -> Motion:
-    """One period further along the stored stop; at its end the arm holds."""
-    elapsed = last.elapsed + period_s
-    q, dq, ddq = last.stop.at(elapsed)
-    change = [(new - old) / period_s for new, old in zip(dq, last.dq, strict=True)]
-    return Motion(q, dq, ddq, change, last.stop, elapsed, last.slack)
