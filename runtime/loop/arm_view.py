@@ -89,7 +89,9 @@ class ArmView:
         """
         before_following = self.following
         self.age_ns = now_ns - meta.stamp_ns if row is not None else -1
-        if row is None or status is not RowStatus.FRESH or self.age_ns > STATE_LOST_NS or not _is_finite(row):
+        # A stamp of the future (another clock) would be fresh for ever; a row written while the tick began is not meant.
+        current = -STATE_LATE_NS <= self.age_ns <= STATE_LOST_NS
+        if row is None or status is not RowStatus.FRESH or not current or not _is_finite(row):
             self.row, self.still, self.still_from_ns = None, False, NOT_STILL
             self.following, self.left = False, before_following
             self.conditions = bit(Cause.ARM_STATE_LOST)

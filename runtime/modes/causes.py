@@ -200,7 +200,7 @@ def worst(mask: int) -> tuple[Action, Cause]:
     for action, of_action in BY_ACTION:
         hit = mask & of_action
         if hit:
-            return action, Cause((hit & -hit).bit_length() - 1)
+            return action, causes_in(hit)[0]
     return Action.NONE, Cause.NONE
 
 

@@ -110,19 +110,20 @@ def update(now_ns: int, state: ModeState, flags: Flags) -> tuple[ModeState, Refu
     """The state after this tick, and why the ask was refused (NONE if it was followed or nothing was asked)."""
     latchable = LATCHING & BY_REQUEST if state.mode is Mode.DISARMED else LATCHING
     latched = state.latched | flags.active & latchable
-    refusal = Refusal.NONE
+    refused = Refusal.NONE
     if flags.ask is Ask.ACK and state.mode not in _HARD:
-        latched, refusal = _acknowledge(latched, flags)
+        latched, refused = _acknowledge(latched, flags)
+        flags = replace(flags, ask=Ask.NONE)
     in_effect = flags.active | latched
     if state.mode is Mode.TAKEOVER:
         in_effect &= NO_TAKEOVER  # a person is at the arm: what allows a takeover does not end it
     action, cause = worst(in_effect)
-    if flags.ask is Ask.ACK and state.mode not in _HARD:
-        mode, _ = _NEXT[state.mode](now_ns, state, replace(flags, ask=Ask.NONE), latched, action)
-    else:
-        mode, refusal = _NEXT[state.mode](now_ns, state, flags, latched, action)
+    mode, refusal = _NEXT[state.mode](now_ns, state, flags, latched, action)
+    refusal = refused or refusal
     if mode is Mode.DISARMED and state.mode is not Mode.DISARMED:
-        latched &= ~(CLEARED_BY_RE_ARM | (CLEARED_BY_OPERATOR if state.mode is Mode.RECOVERING else 0))
+        latched &= ~CLEARED_BY_RE_ARM
+        if state.mode is Mode.RECOVERING:
+            latched &= ~CLEARED_BY_OPERATOR
         action, cause = worst(flags.active | latched)
     if cause is Cause.NONE and mode in _REMEMBERS:
         cause = state.cause  # the condition has gone, but it is still why the arm is here
@@ -207,7 +208,7 @@ def _recovering(now_ns: int, state: ModeState, flags: Flags, _latched: int, _act
     refusal = _wrong_mode(flags)
     if worst(flags.active & ~RECOVERABLE)[0] >= Action.HOLD or now_ns - state.since_ns > RECOVERY_LIMIT_NS:
         return Mode.FAULT, refusal
-    if worst(flags.active)[0] < Action.HOLD and flags.still and flags.resynced:
+    if not flags.active & RECOVERABLE and flags.still and flags.resynced:
         return Mode.DISARMED, refusal
     return Mode.RECOVERING, refusal
 

@@ -40,6 +40,8 @@ def test_an_arm_never_seen_is_lost():
         (STATE_LATE_NS + 1, bit(Cause.ARM_STATE_LATE)),
         (STATE_LOST_NS, bit(Cause.ARM_STATE_LATE)),
         (STATE_LOST_NS + 1, LOST),
+        (-STATE_LATE_NS, 0),
+        (-STATE_LATE_NS - 1, LOST),
     ],
 )
 def test_an_old_row_is_late_then_lost_and_never_the_last_value(state_row, age_ns, expected):
@@ -69,6 +71,7 @@ def test_a_row_that_is_not_finite_is_none(state_row, field, value):
         (DriverState.OK, RobotMode.IDLE, None),
         (DriverState.OK, RobotMode.MOVE, None),
         (DriverState.NOT_READY, RobotMode.IDLE, Cause.ARM_NOT_READY),
+        (DriverState.NOT_READY, RobotMode.AUTOMATIC_ERROR_RECOVERY, Cause.ARM_REFLEX),  # being recovered
         (DriverState.REFLEX, RobotMode.IDLE, Cause.ARM_REFLEX),
         (DriverState.USER_STOP, RobotMode.IDLE, Cause.ARM_USER_STOP),
         (DriverState.LINK_DEAD, RobotMode.IDLE, Cause.ARM_LINK_DEAD),
