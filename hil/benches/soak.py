@@ -104,7 +104,7 @@ def _streamed(before: dict[str, int], after: dict[str, int], restarts: int) -> l
     note = f"stream ended by a starved source {restarts} times" if restarts else ""
     return [
         BenchRow(
-            name.replace(" ", "_"), after[name] - before[name], "", 100, "more", note=note if "states" in name else ""
+            name.replace(" ", "_"), after[name] - before[name], "", 10, "more", note=note if "states" in name else ""
         )
         for name in before
     ]
