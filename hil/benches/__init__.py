@@ -8,6 +8,7 @@ BENCHES = {
     "loop": "lateness of the control loop against cyclictest and plain sleep, idle and loaded; missed slots; gc",
     "ring": "rows and frames through shared memory against memcpy; torn reads under a full-speed writer",
     "soak": "a whole cell streaming: memory, file descriptors and shared memory must not grow",
+    "fuzz": "a million bad commands through the gate against an independent checker; clean motion unharmed",
     "mutation": "every small change of the gate and the modes must be noticed by a test",
 }
 

@@ -92,7 +92,8 @@ def identity(s: Situation, ask: Ask) -> None:
         ask.must = TRIP
     else:
         ask.candidate.session += 1
-        ask.must = TRIP if _same_generation(s, ask) else PASS
+        if s.taken is not None and s.taken.generation == ask.candidate.generation:
+            ask.must = TRIP if s.taken.session != ask.candidate.session else PASS
 
 
 def stamps(s: Situation, ask: Ask) -> None:
@@ -235,10 +236,6 @@ def _some_numbers(s: Situation, ask: Ask) -> list[float]:
     assert ask.candidate.q is not None
     ask.candidate.q = values = list(ask.candidate.q)
     return values
-
-
-def _same_generation(s: Situation, ask: Ask) -> bool:
-    return s.taken is not None and ask.candidate is not None and s.taken.generation == ask.candidate.generation
 
 
 # name -> (poison, weight)

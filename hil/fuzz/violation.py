@@ -8,6 +8,10 @@ import numpy as np
 
 from hil.fuzz.history import History
 
+# Kinds that speak of stops and of verdicts; every other kind is a row outside a limit.
+STOP_KINDS = ("rest_moves", "stop_not_ended", "stop_left", "stop_speeds_up", "stop_slow")
+PREDICTION_KINDS = ("stop_longer", "stop_later")
+VERDICT_KINDS = ("unheeded",)
 KEPT = 3  # of each kind; the rest is counted
 
 
@@ -37,7 +41,7 @@ class Report:
     history: History
     found: list[Violation] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    rows_out: set[int] = field(default_factory=set)
+    rows_out: set[int] = field(default_factory=set)  # outside a limit
 
     def add(
         self,
@@ -60,6 +64,7 @@ class Report:
 
     def one(self, kind: str, row: int, value: float, limit: float, where: str = "") -> None:
         self.counts[kind] += 1
-        self.rows_out.add(row)
+        if kind not in (*STOP_KINDS, *PREDICTION_KINDS, *VERDICT_KINDS):
+            self.rows_out.add(row)
         if self.counts[kind] <= KEPT:
             self.found.append(Violation(kind, row, int(self.history.rows["tick"][row]), value, limit, where))
