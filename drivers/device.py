@@ -7,7 +7,8 @@ from types import FrameType
 
 import numpy as np
 
-from runtime.ring import RingReader, RingWriter
+from runtime.child import orphaned
+from runtime.ring import RingReader, RingWriter, remove_dead_rings
 from runtime.rows import EVENT, HEARTBEAT, REQUEST, Severity
 
 EVENT_SLOTS = 256
@@ -60,3 +61,5 @@ class DeviceShell:
     def close(self) -> None:
         self._heartbeat.close()
         self._event.close()
+        if orphaned():  # nobody else is left to sweep up; the last of us removes the rest
+            remove_dead_rings(self.instance)

@@ -20,13 +20,15 @@ from hil.fci.profile import Profile
 from hil.robot_log import RobotLog
 from hil.scenes.state import RING_NAME, SLOTS, fill_scene_state, scene_state_dtype
 from runtime.cell import Cell, load_cell
-from runtime.child import Child
+from runtime.child import Child, orphaned
 from runtime.clock import Clock, MonotonicClock
 from runtime.errors import SinewError
 from runtime.realtime import enter_realtime
-from runtime.ring import RingWriter, instance_dir
+from runtime.ring import RingWriter, instance_dir, remove_dead_rings
 
 PRIORITY = 50  # below the drivers and rt: the emulator must not starve what it judges
+ALONE_NS = 1_000_000_000  # without a client for so long, an emulated robot whose session died goes too
+ORPHAN_LIMIT_NS = 20_000_000_000  # ... or after this long at the latest
 STATE_PERIOD_NS = 5_000_000  # of `scene.state`: also while an arm holds the world back, so that cameras go on
 
 
@@ -103,6 +105,7 @@ class CellProcess:
             self._opened = opened.pop_all()
         self._state_written_ns = 0
         self._told_ns = clock.now_ns()
+        self._leave_by_ns = self._alone_since_ns = 0
 
     def run(self) -> None:
         """Turn until `stop`."""
@@ -120,6 +123,15 @@ class CellProcess:
     def stop(self) -> None:
         """End `run`; may be called from a signal handler."""
         self._loop.stop()
+
+    def outlive_clients(self) -> None:
+        """End `run` once no client has been connected for a second. May be called from a signal handler.
+
+        For a session that died: a real robot would not vanish together with what commands it.
+        """
+        if not self._leave_by_ns:
+            self._alone_since_ns = self._clock.now_ns()
+            self._leave_by_ns = self._alone_since_ns + ORPHAN_LIMIT_NS
 
     def close(self) -> None:
         """End the renderer, drop every client, remove ring and socket."""
@@ -139,6 +151,14 @@ class CellProcess:
             self._write_state(now_ns)
         if now_ns - self._told_ns >= NS_PER_S:
             self._tell(now_ns)
+        if self._leave_by_ns:
+            self._leave_when_alone(now_ns)
+
+    def _leave_when_alone(self, now_ns: int) -> None:
+        if any(server.client_connected for server in self.stations.arms.values()):
+            self._alone_since_ns = now_ns
+        if now_ns - self._alone_since_ns >= ALONE_NS or now_ns >= self._leave_by_ns:
+            self.stop()
 
     def _write_state(self, now_ns: int) -> None:
         fill_scene_state(self._state.row, self._world)
@@ -157,7 +177,11 @@ class CellProcess:
 
 
 class _EndRequest:
-    """SIGTERM and SIGINT, kept from the first moment on: asked for while the cell is being made, it ends once made."""
+    """SIGTERM and SIGINT, kept from the first moment on: asked for while the cell is being made, it ends once made.
+
+    The SIGTERM that the kernel sends when our parent dies reaches drivers and rt at the same moment: they need the robot
+    to stop it.
+    """
 
     def __init__(self) -> None:
         self._asked = False
@@ -169,12 +193,19 @@ class _EndRequest:
         """From now on it is this process that is asked."""
         self._process = process
         if self._asked:
-            process.stop()
+            self._end(process)
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
         self._asked = True
         if self._process is not None:
-            self._process.stop()
+            self._end(self._process)
+
+    @staticmethod
+    def _end(process: CellProcess) -> None:
+        if orphaned():
+            process.outlive_clients()
+        else:
+            process.stop()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -231,6 +262,8 @@ def run(arguments: argparse.Namespace) -> int:
         process.run()
     finally:
         process.close()
+        if orphaned():
+            remove_dead_rings(arguments.instance or cell.name)
     console.say("ended")
     return 0
 

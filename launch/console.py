@@ -5,7 +5,9 @@ request that cannot be understood is answered with the reason; sizes are bounded
 """
 
 import secrets
+import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -37,9 +39,20 @@ def address(instance: str) -> str:
 
 
 def sessions() -> list[str]:
-    """Instance names under which a supervisor listens."""
+    """Instance names under which a supervisor listens now; the socket of a killed one is none."""
     here = instance_dir("x").parent
-    return sorted(path.parent.name.removeprefix("sinew.") for path in here.glob("sinew.*/supervisor.sock"))
+    return sorted(
+        path.parent.name.removeprefix("sinew.") for path in here.glob("sinew.*/supervisor.sock") if _listens(path)
+    )
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def _unpack(raw: bytes) -> dict[str, Any]:
@@ -111,7 +124,7 @@ def ask(instance: str, verb: str, timeout_s: float, **arguments: Any) -> dict[st
     Raises:
         ConsoleError: nobody runs under this instance name, or no answer came in time.
     """
-    if not (instance_dir(instance) / "supervisor.sock").exists():
+    if not _listens(instance_dir(instance) / "supervisor.sock"):
         raise ConsoleError(f"nothing runs as '{instance}': start it with 'sinew run', or name another with --instance")
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.setsockopt(zmq.LINGER, 0)

@@ -8,10 +8,12 @@ from runtime.cell import Cell
 from runtime.ring import RingReader, RingWriter
 from runtime.rows import (
     ARM_STATE,
+    CAMERA_STATE,
     EVENT,
     HAND_STATE,
     REQUEST,
     ArmActivity,
+    CameraPhase,
     CommandMode,
     DriverState,
     RequestKind,
@@ -20,6 +22,7 @@ from runtime.rows import (
 )
 
 STATE_MAX_AGE_NS = 300_000_000
+CAMERA_MAX_AGE_NS = 1_000_000_000
 STILL_RAD_S = 0.005
 REQUEST_SLOTS = 64
 MODES = {
@@ -63,6 +66,7 @@ class Devices:
             name: RingWriter(instance, f"hand.{name}.request", REQUEST, REQUEST_SLOTS) for name in cell.hands
         }
         self._hand_id = 0
+        self._cameras = {name: RingReader(instance, f"camera.{name}.state", CAMERA_STATE) for name in cell.cameras}
         names = [f"arm.{name}" for name in cell.arms] + [f"hand.{name}" for name in cell.hands]
         names += [f"camera.{name}" for name in cell.cameras]
         self._events = {name: RingReader(instance, f"{name}.event", EVENT) for name in names}
@@ -122,6 +126,11 @@ class Devices:
         row["values"][: len(values)] = values
         ring.commit(now_ns)
         return self._hand_id
+
+    def streams(self, camera: str, now_ns: int) -> bool:
+        """The camera's driver says that it serves frames."""
+        row = self._cameras[camera].latest(now_ns, CAMERA_MAX_AGE_NS)
+        return row is not None and int(row["phase"]) == CameraPhase.STREAMING
 
     def still(self, now_ns: int) -> bool:
         """Every arm is seen, and seen to be still."""

@@ -41,9 +41,11 @@ class Missions:
         self._cell, self._cell_file, self._instance, self._work_dir = cell, cell_file, instance, work_dir
 
     def of(self, verb: str, arguments: dict[str, Any]) -> Mission:
-        """The mission of an operator's request (home, speed, run)."""
+        """The mission of an operator's request (home, hold, speed, run)."""
         if verb == "home":
             return self.home()
+        if verb == "hold":
+            return self.hold()
         if verb == "speed":
             return self.speed(arguments.get("factor"))
         return self.run(Path(str(arguments.get("file", ""))))

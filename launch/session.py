@@ -2,11 +2,12 @@
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import FrameType
 
 from launch import latch
+from launch.jog import JogKeys
 from launch.keys import Keys
 from launch.missions import Mission, MissionRefusedError
 from launch.supervisor import Phase, Supervisor
@@ -18,6 +19,7 @@ from runtime.ticker import sleep_ns
 
 TURN_MS = 10
 KEYS_HELP = "  keys: space stop · a ack · r run · h home · b save black box · q end"
+JOG_HELP = "  jog: 1-7 choose a joint · hold an arrow, + or - to move it · r arms again"
 
 
 class Session:
@@ -26,6 +28,8 @@ class Session:
     Args:
         first: makes the mission to begin once the cell is up (and again on the key r); None: only wait for requests.
         stay: keep the cell up after the mission, until q, Ctrl-C or `end`.
+        jog: keys move the first arm once the mission (arming) is done.
+        needs_cameras: cameras whose loss stops the arms.
     """
 
     def __init__(
@@ -37,6 +41,8 @@ class Session:
         first: Callable[[Supervisor], Mission] | None = None,
         what: str = "run",
         stay: bool = False,
+        jog: bool = False,
+        needs_cameras: Collection[str] = (),
         allow_no_rt: bool = False,
     ) -> None:
         self.clock = MonotonicClock()
@@ -44,7 +50,9 @@ class Session:
         self.supervisor = Supervisor(
             cell, cell_file, instance, self.log_dir, self.clock.now_ns(), allow_no_rt=allow_no_rt
         )
+        self.supervisor.missions.cameras_needed = frozenset(needs_cameras)
         self._first, self._what, self._stay = first, what, stay
+        self._jog_keys = JogKeys() if jog else None
         self._instance = instance
         self._signalled = 0
         self._begun = False
@@ -57,7 +65,8 @@ class Session:
         supervisor = self.supervisor
         try:
             with Keys() as keys:
-                view = View(supervisor, self._instance, sys.stdout, KEYS_HELP if keys.live else "")
+                help_text = KEYS_HELP + (f"\n{JOG_HELP}" if self._jog_keys else "")
+                view = View(supervisor, self._instance, sys.stdout, help_text if keys.live else "")
                 while supervisor.phase is not Phase.ENDED:
                     now_ns = self.clock.now_ns()
                     supervisor.step(now_ns)
@@ -83,7 +92,7 @@ class Session:
             supervisor.stop(now_ns)
             supervisor.end(f"signal {signal.Signals(self._signalled).name}")
             return
-        for key in keys:
+        for key in self._jog(keys, now_ns) if self._jog_keys else keys:
             self._key(key, now_ns)
         if self._first and not self._begun and supervisor.phase is Phase.UP:
             self._begun = True
@@ -97,6 +106,17 @@ class Session:
         at_rest = all(group.mode not in (Mode.STOPPING, Mode.RUNNING, Mode.APPROACH) for group in supervisor.rt.groups)
         if self.ok or (not live and at_rest):
             supervisor.end("the run's end")
+
+    def _jog(self, keys: str, now_ns: int) -> str:
+        """Let the keys that jog act; returns the others."""
+        assert self._jog_keys is not None
+        rest, velocities = self._jog_keys.feed(keys)
+        if velocities is not None:
+            try:
+                self.supervisor.jog(now_ns, self.supervisor.jog_line.arms[0], velocities)
+            except MissionRefusedError as refused:
+                self.supervisor.say(str(refused))
+        return rest
 
     def _begin(self) -> None:
         supervisor = self.supervisor

@@ -15,13 +15,14 @@ from pathlib import Path
 from launch import latch
 from launch.console import ConsoleServer, Request
 from launch.devices import Devices
+from launch.jog import JogLine, Velocities
 from launch.missions import Mission, MissionRefusedError, Missions
 from launch.rt_line import RtLine
 from runtime.cell import Cell
 from runtime.child import Child
 from runtime.clock import wall_ns
 from runtime.errors import SinewError
-from runtime.modes.causes import CAUSES, Action, Cause, causes_in, describe, mask_of
+from runtime.modes.causes import CAUSES, Action, Cause, bit, causes_in, describe, mask_of
 from runtime.modes.machine import DRIVING, Mode
 from runtime.processes import KINDS, RT, ProcessSpec, Restart, processes
 from runtime.ring import RingPulse, RingWriter, remove_dead_rings
@@ -74,6 +75,7 @@ class Supervisor:
         self.cell, self.instance, self.log_dir = cell, instance, log_dir
         self.phase = Phase.STARTING
         self.exit_text = ""
+        self.doing = ""  # what start or end waits for
         self.log: list[str] = []
         self.said = 0  # lines ever said
         left = remove_dead_rings(instance)
@@ -83,6 +85,7 @@ class Supervisor:
         self.rt = RtLine(instance, self.groups)
         self.devices = Devices(cell, instance, self.groups)
         self.console = ConsoleServer(instance)
+        self.jog_line = JogLine(self.rt, cell, self.groups)
         self.missions = Missions(self.rt, cell, cell_file, instance, self.groups, log_dir)
         specs = processes(cell, cell_file, instance, (*KINDS, RT))
         if allow_no_rt:
@@ -96,6 +99,7 @@ class Supervisor:
         self._stop_asked: list[tuple[Request | None, int]] = []
         self._waiting: list[tuple[Request, Mission]] = []
         self.stop_latched = False
+        self._blind: set[str] = set()
         self._box: Child | None = None
         self._box_was_driving = False
         self._told_cause = Cause.NONE
@@ -129,15 +133,16 @@ class Supervisor:
         self._take_requests(now_ns)
         self.devices.follow(now_ns, self.rt.groups)
         self._keep_latch(now_ns)
+        self._watch_cameras(now_ns)
         self._save_black_box()
         self._tell_cause()
         self._advance_mission(now_ns)
         self._answer_stops(now_ns)
         self._now_ns = now_ns
         try:
-            next(self._work)
+            self.doing = next(self._work)
         except StopIteration:
-            self._work = self._idle()
+            self._work, self.doing = self._idle(), ""
             self.phase = Phase.ENDED if self.phase is Phase.ENDING else Phase.UP
 
     def _beat(self, now_ns: int) -> None:
@@ -173,6 +178,8 @@ class Supervisor:
                 yield f"starting {', '.join(one.spec.name for one in late)}"
         while self.rt.row is None:
             yield "waiting for rt"
+        while self.rt.row is None or (self.rt.row["active"] & bit(Cause.NO_LIMITS)).any():
+            yield "waiting for a robot to connect: its limits are not known yet"
         self.say("the cell is up")
 
     def _launch(self, one: Managed) -> None:
@@ -211,6 +218,8 @@ class Supervisor:
             return
         for group in self._groups_of(one):
             self.rt.ask(now_ns, RtRequestKind.STOP, group, cause=cause)
+        if not camera and self._kept is None:
+            self._keep(cause)  # at once: rt, or we, may be gone before it can say that it has tripped
         if one.spec.kind.restart is Restart.NEVER:
             self.fail(f"{text}: the session cannot go on without it")
 
@@ -223,7 +232,9 @@ class Supervisor:
         """Start a dead process again where its row allows it; motion never resumes by itself."""
         if one.spec.kind.restart is Restart.NEVER or one.restarts >= MAX_RESTARTS:
             return
+        # A dead rt says nothing of its modes; the arm tells by itself that it is still.
         moving = any(group.mode in DRIVING for group in self.rt.groups)
+        moving = moving or (one.spec.kind is RT and not self.devices.still(now_ns))
         if one.spec.kind.restart is Restart.AT_REST and moving:
             return
         one.restarts += 1
@@ -236,7 +247,7 @@ class Supervisor:
     # --- latch and black box -----------------------------------------------------------------------------------------
 
     def _keep_latch(self, now_ns: int) -> None:
-        """A trip is on disk before anything else happens; an acknowledgement that rt followed clears it."""
+        """A trip is on disk before anything else happens; only an acknowledgement that rt followed clears it."""
         if self.rt.row is None:
             return
         if self._kept is not None and not self._latch_sent:
@@ -246,16 +257,22 @@ class Supervisor:
             return
         tripped = [group for group in self.rt.groups if group.latched & TRIPS]
         if tripped and self._kept is None:
-            cause = next(iter(causes_in(tripped[0].latched & TRIPS)))
-            self._kept = latch.Latch(cause.name.lower(), describe(cause), wall_ns())
-            latch.save(self.instance, self._kept)
-            self._latch_sent = True
-        elif not tripped and self._kept is not None and self._acked(now_ns):
-            latch.clear(self.instance)
-            self._kept = None
+            self._keep(next(iter(causes_in(tripped[0].latched & TRIPS))))
 
-    def _acked(self, now_ns: int) -> bool:
-        return self._latch_sent and all(group.mode in (Mode.DISARMED, Mode.HOLD) for group in self.rt.groups)
+    def _keep(self, cause: Cause) -> None:
+        self._kept, self._latch_sent = latch.Latch(cause.name.lower(), describe(cause), wall_ns()), True
+        latch.save(self.instance, self._kept)
+
+    def _watch_cameras(self, now_ns: int) -> None:
+        """A camera that the motion needs, and that serves no frames any more, stops it."""
+        for camera in self.missions.cameras_needed:
+            if self.devices.streams(camera, now_ns):
+                self._blind.discard(camera)
+            elif camera not in self._blind and any(group.mode in DRIVING for group in self.rt.groups):
+                self._blind.add(camera)
+                self.say(f"camera {camera} serves no frames, and this session needs it")
+                for group in range(len(self.groups)):
+                    self.rt.ask(now_ns, RtRequestKind.STOP, group, cause=Cause.CAMERA_DEAD)
 
     def _save_black_box(self) -> None:
         """On STOP and TRIP the last seconds of every ring go to disk, in a process of its own."""
@@ -366,6 +383,19 @@ class Supervisor:
 
     def _acknowledged(self) -> None:
         self.stop_latched = False
+        if self._kept is not None and not any(group.latched & TRIPS for group in self.rt.groups):
+            latch.clear(self.instance)
+            self._kept = None
+
+    def jog(self, now_ns: int, arm: str, velocities: Velocities) -> None:
+        """One word of a hand that jogs [rad/s], good for 100 ms. Raises MissionRefusedError where it cannot act."""
+        if self.stop_latched:
+            raise MissionRefusedError("'jog' refused: a stop is latched: 'sinew ack' first")
+        if self.mission is not None:
+            raise MissionRefusedError(f"'jog' refused: '{self.mission_text}' is under way: 'sinew stop' ends it")
+        if refusal := self.jog_line.refusal(arm, velocities):
+            raise MissionRefusedError(f"'jog' refused: {refusal}")
+        self.jog_line.move(now_ns, arm, velocities)
 
     def _take_requests(self, now_ns: int) -> None:
         for request in self.console.poll():
@@ -385,7 +415,11 @@ class Supervisor:
         elif verb == "end":
             self.console.answer(request, ok=True, text="ending")
             self.end("ended from another terminal")
-        elif verb in ("ack", "home", "run", "speed"):
+        elif verb == "jog":
+            arm = str(request.arguments.get("arm", self.jog_line.arms[0]))
+            self.jog(now_ns, arm, request.arguments.get("velocities", ()))
+            self.console.answer(request, ok=True, text="")
+        elif verb in ("ack", "home", "hold", "run", "speed"):
             if verb == "ack":
                 mission = self.begin_ack()
             else:
@@ -393,7 +427,7 @@ class Supervisor:
                 self.begin(mission, verb)
             self._waiting.append((request, mission))
         else:
-            known = "stop, ack, home, run, speed, status, save, end"
+            known = "stop, ack, home, hold, run, jog, speed, status, save, end"
             self.console.answer(request, ok=False, text=f"no request '{verb}': known are {known}")
 
     # --- end ---------------------------------------------------------------------------------------------------------

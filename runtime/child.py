@@ -10,6 +10,12 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _libc = ctypes.CDLL(None, use_errno=True)
 ROOT = Path(__file__).resolve().parent.parent
+_PARENT = os.getppid()
+
+
+def orphaned() -> bool:
+    """The process that started this one is gone: what it would have done in the end is ours to do."""
+    return os.getppid() != _PARENT
 
 
 class Child:
@@ -56,6 +62,11 @@ class Child:
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
+
+    @property
+    def status(self) -> int | None:
+        """Exit status, negative for a signal; None while it lives."""
+        return self._process.poll()
 
     def how_it_ended(self) -> str:
         """A sentence about its end, with the last lines it wrote; "" while it lives."""

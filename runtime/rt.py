@@ -13,6 +13,7 @@ import sys
 from types import FrameType
 
 from runtime.cell import Cell, load_cell
+from runtime.child import orphaned
 from runtime.clock import MonotonicClock, wall_ns
 from runtime.errors import SinewError
 from runtime.loop.kit import build_kit, read_identity
@@ -20,7 +21,7 @@ from runtime.loop.ports import RingPorts
 from runtime.loop.shell import SPIN_NS, run_on_grid
 from runtime.loop.step import Rt
 from runtime.realtime import GcCounter, RealtimeRefusedError, RealtimeReport, enter_realtime, refusal
-from runtime.ring import RingWriter, instance_dir
+from runtime.ring import RingWriter, RowStatus, instance_dir, remove_dead_rings
 from runtime.rows import HEARTBEAT
 
 SESSION_FILE = "rt.session.json"
@@ -62,6 +63,8 @@ class RtProcess:
         finally:
             self.heartbeat.close()
             self.ports.close()
+            if orphaned():  # the supervisor is gone: nobody else is left to sweep up
+                remove_dead_rings(self.instance)
 
     def _step(self, now_ns: int, work_ns: int) -> None:
         if self._stop_requested and not self.shutdown_ns:
@@ -80,7 +83,9 @@ class RtProcess:
     def _ended(self) -> bool:
         if not self.shutdown_ns:
             return False
-        return not self.rt.commanding or self.clock.now_ns() - self.shutdown_ns > SHUTDOWN_LIMIT_NS
+        # A driver that has closed its ring has brought its arm to rest and let go of it: nobody follows us any more.
+        alone = all(arm.status is RowStatus.ABSENT for arm in self.rt.arms)
+        return alone or not self.rt.commanding or self.clock.now_ns() - self.shutdown_ns > SHUTDOWN_LIMIT_NS
 
     def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stop_requested = True

@@ -21,9 +21,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar=("SOURCE", "FILE"),
         required=True,
-        help="'waypoints FILE': joint or Cartesian waypoints; 'home': the home poses; 'hold': arm and hold still",
+        help="'waypoints FILE': joint or Cartesian waypoints; 'home': the home poses; 'hold': arm and hold still; "
+        "'jog': arm, then move joints with the keys of this terminal while they are held",
     )
     parser.add_argument("--instance", help="name of the session (default: the cell's name)")
+    parser.add_argument(
+        "--needs-cameras",
+        nargs="+",
+        default=[],
+        metavar="CAMERA",
+        help="cameras that the motion depends on: one that serves no frames stops the arms",
+    )
     parser.add_argument("--stay", action="store_true", help="keep the cell up afterwards, for stop, ack, home and run")
     parser.add_argument(
         "--allow-no-rt", action="store_true", help="run a real cell without FIFO: recorded with the run"
@@ -32,10 +40,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     kind, *rest = arguments.source
-    if kind not in ("waypoints", "home", "hold") or len(rest) != (kind == "waypoints"):
-        print("sinew run: --source is one of: waypoints FILE, home, hold", file=sys.stderr)
+    if kind not in ("waypoints", "home", "hold", "jog") or len(rest) != (kind == "waypoints"):
+        print("sinew run: --source is one of: waypoints FILE, home, hold, jog", file=sys.stderr)
         return 2
     cell = load_cell(arguments.cell)
+    if unknown := sorted(set(arguments.needs_cameras) - set(cell.cameras)):
+        known = ", ".join(cell.cameras) or "none"
+        print(
+            f"sinew run: --needs-cameras {' '.join(unknown)}: the cameras of '{cell.name}' are: {known}",
+            file=sys.stderr,
+        )
+        return 2
     instance = arguments.instance or cell.name
     file = str(Path(rest[0]).resolve()) if rest else ""
     if file:
@@ -49,7 +64,9 @@ def main(arguments: argparse.Namespace) -> int:
         instance,
         first=lambda supervisor: _mission(supervisor, kind, file),
         what=f"{kind} {rest[0]}" if rest else kind,
-        stay=arguments.stay or kind == "hold",
+        stay=arguments.stay or kind in ("hold", "jog"),
+        jog=kind == "jog",
+        needs_cameras=arguments.needs_cameras,
         allow_no_rt=arguments.allow_no_rt,
     )
     return session.run()
@@ -62,8 +79,10 @@ def _mission(supervisor: Supervisor, kind: str, file: str) -> Mission:
 
 def _hand_over(instance: str, kind: str, file: str) -> int:
     """A session of this name runs: ask it, so that two terminals never start two sessions of one cell."""
-    if kind == "hold":
-        raise ConsoleError(f"session '{instance}' runs already; it holds by itself when nothing else is asked")
+    if kind in ("hold", "jog"):
+        raise ConsoleError(
+            f"session '{instance}' runs already, so '{kind}' cannot start another: use its own terminal, or end it first"
+        )
     print(f"sinew run: session '{instance}' is running: asking it")
     answer = ask(instance, "run" if kind == "waypoints" else kind, ANSWER_S, file=file)
     print(f"sinew run: {answer['text']}")
