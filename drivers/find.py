@@ -48,8 +48,8 @@ class FoundArm:
     why_not: str = ""
 
 
-def find_cameras(context: rs.context) -> list[FoundCamera]:
-    """Every RealSense device that librealsense sees now, by serial number. Nothing is opened or set."""
+def find_cameras(devices: Iterable[rs.device]) -> list[FoundCamera]:
+    """RealSense devices (of `rs.context().query_devices()`) by serial number. Nothing is opened or set."""
     found = [
         FoundCamera(
             information(device, rs.camera_info.serial_number),
@@ -57,7 +57,7 @@ def find_cameras(context: rs.context) -> list[FoundCamera]:
             information(device, rs.camera_info.usb_type_descriptor),
             information(device, rs.camera_info.firmware_version),
         )
-        for device in context.query_devices()
+        for device in devices
     ]
     return sorted(found, key=lambda camera: camera.serial)
 

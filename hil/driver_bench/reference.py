@@ -36,11 +36,6 @@ class Reference:
         return self.ramp_s, self.seconds - self.ramp_s
 
     @property
-    def rms_acceleration(self) -> float:
-        """Of the full sine [1/s2 times the amplitude's unit]."""
-        return self.amplitude * self._omega**2 / math.sqrt(2.0)
-
-    @property
     def _omega(self) -> float:
         return 2.0 * math.pi * self.frequency_hz
 

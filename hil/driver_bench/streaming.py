@@ -25,7 +25,7 @@ VELOCITY_LAG_MS = 15.0  # at VELOCITY_LAG_HZ targets: a published peer's set-poi
 VELOCITY_LAG_HZ = 30
 TRIES = 3
 STARVED = "no acceptable command"  # the driver's watchdog speaks
-VELOCITY_ROUGH = 1.3  # RMS acceleration over the reference's own
+VELOCITY_ROUGH = 1.5  # RMS acceleration over the reference's own
 
 
 def start_commander(rig: Rig, arm_name: str, mode: CommandMode, rate_hz: float, reference: Reference) -> str:

@@ -59,7 +59,9 @@ def track(times_s: np.ndarray, values: np.ndarray, rates: np.ndarray, reference:
     lag = float(fine[int(np.argmin(errors))])
     model = _values(reference, t - lag)
     gain = float(v @ model / (model @ model))
-    return Tracking(lag, float(np.sqrt(min(errors))), gain, _roughness(t, rates[inside], reference), len(t))
+    ideal = np.array([reference.rate(one - lag) for one in t])
+    rough = _rms_acceleration(t, rates[inside]) / _rms_acceleration(t, ideal)
+    return Tracking(lag, float(np.sqrt(min(errors))), gain, rough, len(t))
 
 
 def _values(reference: Reference, times_s: np.ndarray) -> np.ndarray:
@@ -67,8 +69,8 @@ def _values(reference: Reference, times_s: np.ndarray) -> np.ndarray:
     return np.array([reference.value(t) for t in times_s])
 
 
-def _roughness(times_s: np.ndarray, rates: np.ndarray, reference: Reference) -> float:
-    """RMS of the velocity's slope over 5 samples (about 5 ms: shorter than any command period), over the reference's."""
+def _rms_acceleration(times_s: np.ndarray, rates: np.ndarray) -> float:
+    """From slopes over 5 samples (about 5 ms: shorter than any command period)."""
     span = 5
     slope = (rates[span:] - rates[:-span]) / (times_s[span:] - times_s[:-span])
-    return float(np.sqrt(np.mean(slope**2))) / reference.rms_acceleration
+    return float(np.sqrt(np.mean(slope**2)))

@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> int:
 
     if arguments.write is not None:
         _check_target(arguments.write)
-    cameras = find_cameras(rs.context())
+    cameras = find_cameras(rs.context().query_devices())
     arms = find_arms([*arguments.host, *_known_hosts(), *USUAL_HOSTS])
     print(
         f"{len(cameras)} RealSense cameras attached{':' if cameras else ' (is one plugged in? USB 3 port, udev rules)'}"
