@@ -238,6 +238,12 @@ def identity_json():
             "urdf": urdf(),
             "urdf_sha256": "x",
             "T_flange_ee": T_flange_ee_hand().tolist(),
+            # what franky 2.0.0 plans with: the Panda's velocities, below the FR3's own
+            "limits": {
+                "velocity_rad_s": [2.175] * 4 + [2.61] * 3,
+                "acceleration_rad_s2": [10.0] * 7,
+                "jerk_rad_s3": [5000.0] * 7,
+            },
         }
     ).encode()
 
