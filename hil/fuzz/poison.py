@@ -129,7 +129,7 @@ def order(s: Situation, ask: Ask) -> None:
 
 
 def missing(s: Situation, ask: Ask) -> None:
-    ask.candidate = None
+    ask.candidate, ask.must = None, PASS
 
 
 def disarmed(s: Situation, ask: Ask) -> None:
