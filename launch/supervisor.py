@@ -460,6 +460,9 @@ class Supervisor:
         deadline_ns = self._now_ns + 1_000_000_000
         while self.rt.groups and self._now_ns < deadline_ns and not self.devices.disabled(self._now_ns):
             yield "disarming"
+        # The rings go with their writers: what is being saved must be on disk first.
+        while self._box is not None and self._box.alive:
+            yield "saving the black box"
         for stage in sorted({one.spec.kind.stage for one in self.managed}, reverse=True):
             batch = [one for one in self.managed if one.spec.kind.stage == stage and one.child]
             for one in batch:
@@ -472,8 +475,6 @@ class Supervisor:
                 if one.child and one.child.alive:
                     self.say(f"{one.spec.name} did not end within 8 s and was killed")
                     one.child.end(0.1)
-        while self._box is not None and self._box.alive:
-            yield "saving the black box"
         for request, _ in self._stop_asked:
             if request:
                 self.console.answer(request, ok=True, text="stopped: the session has ended, no process holds an arm")
