@@ -9,8 +9,8 @@ from runtime.gate.finding import Finding
 from runtime.gate.reasons import Reason
 from runtime.robot import RobotModel
 
-# Kept in addition to every distance: between two samples along a stop the distance can dip. For arcs of 15 mm around
-# bodies of 80 mm that is chord^2 / (8 radius) = 0.4 mm.
+# Kept in addition to every distance: between two samples along a stop the distance can dip. For arcs of 10 mm around
+# bodies of 80 mm that is chord^2 / (8 radius) = 0.2 mm; joints that stop one after the other bend the way more.
 DIP_M = 0.001
 _REASONS = {PairKind.SELF: Reason.CLEARANCE, PairKind.HALF_SPACE: Reason.HALF_SPACE, PairKind.KEEP_OUT: Reason.KEEP_OUT}
 

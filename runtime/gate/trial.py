@@ -9,14 +9,15 @@ from runtime.gate.motion import Motion, braked, rates
 from runtime.gate.reasons import Reason
 from runtime.gate.space import Space, check_room
 from runtime.gate.speeds import check_singularity, check_speeds
-from runtime.gate.stop import Seven, StopPlanner
+from runtime.gate.stop import Seven, StopKind, StopPlanner
 from runtime.gate.windows import Windows
 from runtime.kinematics import Kinematics
 
-# A stop is looked at about every 15 mm of the way of tool or elbow (at most: half of speed times duration).
-SAMPLE_M = 0.015
-LEAST_SAMPLES, MOST_SAMPLES = 2, 10
-MOST_SLOWER = 2.0  # times the duration of the per-joint stop: keeping to the path may not cost more
+# A stop is looked at about every 10 mm of the way of tool or elbow (at most: half of speed times duration).
+SAMPLE_M = 0.01
+# Joints that stop one after the other can take the tool out and back again.
+LEAST_SAMPLES, MOST_SAMPLES = {StopKind.REST: 1, StopKind.PATH: 2, StopKind.JOINTS: 8}, 16
+MOST_SLOWER = 1.8  # times the duration of the per-joint stop: keeping to the path may not cost more
 
 
 class Trial:
@@ -64,7 +65,7 @@ class Trial:
         if one_by_one is None:
             return Finding(Reason.NO_STOP, Reason.PLANNER, 0.0)
         along = self.planner.path(q, dq, ddq)
-        longest = MOST_SLOWER * one_by_one.duration + 2.0 * period_s
+        longest = MOST_SLOWER * one_by_one.duration + period_s
         speed = max(speeds[:2])
         if along is not None and along.duration <= longest:
             motion = Motion(q, dq, ddq, rate, *changes, along, 0.0, room.slack)
@@ -82,10 +83,16 @@ class Trial:
         step = motion
         for _ in range(2):  # the first rates of the stop follow on rates that were not planned with it
             before, step = step, braked(step, self.period_s)
-            found = found or check_change(step.rate, before.rate, before.rate_change, limits, self.period_s)
+            kinematics.set(step.q, step.dq)
+            found = (
+                found
+                or check_change(step.rate, before.rate, before.rate_change, limits, self.period_s)
+                or check_velocity(step.q, step.dq, limits)
+                or check_speeds(kinematics.speeds(), limits, factor)
+            )
         if found:
             return found
-        samples = min(MOST_SAMPLES, max(LEAST_SAMPLES, math.ceil(0.5 * speed * stop.duration / SAMPLE_M)))
+        samples = min(MOST_SAMPLES, max(LEAST_SAMPLES[stop.kind], math.ceil(0.5 * speed * stop.duration / SAMPLE_M)))
         times = [stop.duration * sample / samples for sample in range(1, samples + 1)]
         for time_s in [min(self._settling(motion.ddq), stop.duration), *times]:
             q, dq, _ = stop.at(time_s)
