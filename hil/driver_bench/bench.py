@@ -66,24 +66,24 @@ def _emulated(cell: Cell, *, quick: bool) -> list[Section]:
 
     def dead_source() -> list[BenchRow]:
         with Rig(own_addresses(cell), hands=[], cameras=[], profile="paced") as rig:
-            return killed.run(rig)
+            return killed.run(rig, quick=quick)
 
     def two_arms() -> list[BenchRow]:
         second = own_addresses(cell if len(cell.arms) > 1 else load_cell(SECOND_CELL), watchdog_ms=PATIENT_MS)
-        with Rig(second, hands=[], cameras=[], profile="lockstep") as rig:
+        with Rig(second, hands=[], cameras=[], profile="paced") as rig:
             return together.arms(rig)
 
     sections: list[Section] = [
         ("goto", patient(goto.run)),
-        # Paced: in lock-step robot time may run ahead of the source, which would be counted as lag.
+        # Paced, as are two arms: in lock-step robot time may run ahead of the source, which would be counted as lag.
         ("streaming", patient(lambda rig: streaming.run(rig, quick=quick), profile="paced")),
         ("commander killed", dead_source),
         ("arm faults", patient(lambda rig: arm_faults.run(rig, quick=quick))),
         ("two arms", two_arms),
-        ("determinism", lambda: goto.determinism(cell)),
+        ("determinism", lambda: goto.determinism(cell, servers=2 if quick else goto.SERVERS)),
     ]
     if cell.hands:
-        sections.append(("hand", patient(lambda rig: hand_faults.run(rig, emulated=True), hands=True)))
+        sections.append(("hand", patient(lambda rig: hand_faults.run(rig, emulated=True, quick=quick), hands=True)))
     if cell.cameras:
         sections.append(("cameras", cameras))
     return sections
@@ -101,10 +101,12 @@ def _real(cell: Cell, quick: bool, allow_no_rt: bool) -> list[Section]:
     sections: list[Section] = [
         ("goto", section(goto.run, hands=none, cameras=none)),
         ("streaming", section(lambda rig: streaming.run(rig, quick=quick), hands=none, cameras=none)),
-        ("commander killed", section(killed.run, hands=none, cameras=none)),
+        ("commander killed", section(lambda rig: killed.run(rig, quick=quick), hands=none, cameras=none)),
     ]
     if cell.hands:
-        sections.append(("hand", section(lambda rig: hand_faults.run(rig, emulated=False), arms=none, cameras=none)))
+        sections.append(
+            ("hand", section(lambda rig: hand_faults.run(rig, emulated=False, quick=quick), arms=none, cameras=none))
+        )
     if cell.cameras:
         sections.append(("cameras", section(together.cameras, arms=none, hands=none)))
     return [*sections, ("not applicable", _not_applicable)]

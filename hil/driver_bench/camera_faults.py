@@ -153,7 +153,7 @@ TABLE: tuple[tuple[str, dict[str, float], str, float, Answer], ...] = (
     ("usb2", {}, "ms", ABSENT_MS, phase(AWAY, "replug", "usb2")),
     ("missing_profile", {}, "ms", ABSENT_MS, phase(AWAY, "replug", "missing_profile")),
 )  # counts of frames: at least the limit; times: at most
-QUICK = ("drop", "freeze", "duplicate", "clock_jump", "stall", "unplug")
+QUICK = ("drop", "freeze", "stall")
 
 
 def run(rig: Rig, *, quick: bool) -> list[BenchRow]:

@@ -110,14 +110,17 @@ TABLE: tuple[tuple[str, str, float, bool, Callable[[Rig, Hand], tuple[float, str
     ("hand_dropped", "ms", DEAD_MS, True, dead_link("hand_dropped")),
     ("hand_fails", "", 0.0, True, fails),
 )  # name, unit, limit, needs the emulator, measurement
+QUICK = ("bad_requests", "hand_dropped")
 
 
-def run(rig: Rig, *, emulated: bool) -> list[BenchRow]:
+def run(rig: Rig, *, emulated: bool, quick: bool) -> list[BenchRow]:
     """A row per entry of `TABLE` that this cell can be put to, on its first hand."""
     hand = next(iter(rig.hands.values()))
     rows = []
     for name, unit, limit, needs_emulator, measure in TABLE:
         row_name = name if name.startswith("hand") else f"hand_{name}"
+        if quick and name not in QUICK:
+            continue
         if needs_emulator and not emulated:
             rows.append(BenchRow(row_name, math.nan, unit, note="not applicable: needs the emulated hand"))
             continue
