@@ -1,5 +1,6 @@
 """Many seeds over worker processes, and their sum."""
 
+import faulthandler
 import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -15,6 +16,7 @@ from hil.fuzz.violation import PREDICTION_KINDS, STOP_KINDS, VERDICT_KINDS
 from runtime.gate.verdict import Verdict
 
 T = TypeVar("T")
+HANG_S = 120  # an episode takes seconds; a worker that hangs says where and dies, which breaks the run
 SHOWN = 12  # findings kept as text
 
 
@@ -60,6 +62,14 @@ class Outcome:
 
 def run_seed(seed: int, rows: int = ROWS) -> Outcome:
     """One episode, checked."""
+    faulthandler.dump_traceback_later(HANG_S, exit=True)
+    try:
+        return _run_seed(seed, rows)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _run_seed(seed: int, rows: int) -> Outcome:
     episode = Episode(seed, rows)
     history = episode.history
     sent = history.rows["verdict"] != START

@@ -4,7 +4,7 @@ It is written from the limits (the URDF, the cell file, the issue's promises), i
 nothing but the history. What it holds is in `hil/fuzz/bounds.py`, with the tolerances; stops are in `stops.py`.
 
 An arm that was moved outside by hand may come back: a row outside a position or distance limit is allowed if it is no
-further out than the one before it; a stop, than the one before the stop.
+further out than the one before it; a stop, than the two before the stop.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ from hil.fuzz.bounds import (
     WINDOW_NS,
     Bounds,
 )
-from hil.fuzz.history import START, STOP, History
+from hil.fuzz.history import SHAPE, START, STOP, History
 from hil.fuzz.stops import check_stops
 from hil.fuzz.violation import Report
 
@@ -48,9 +48,11 @@ class Ground:
         rows = history.rows
         self.rows, self.dt = rows, history.period_s
         self.tcp = np.empty((len(rows), 3))  # filled by `_poses`
-        # The newest row before each that no stop was running in (or the first of all).
-        free = (rows["verdict"] < STOP) & ~rows["stopping"] & ~rows["absent"]
-        newest = np.maximum.accumulate(np.where(free, np.arange(len(rows)), 0))
+        # The newest row before each in which no stop was run. A changed row may be a stop's too: it then has one period
+        # less to rest than the row before.
+        run_on = np.abs(_change(rows["predicted_s"]) + self.dt) < ROUNDING
+        stops = (rows["verdict"] >= STOP) | rows["stopping"] | rows["absent"] | ((rows["verdict"] == SHAPE) & run_on)
+        newest = np.maximum.accumulate(np.where(stops, 0, np.arange(len(rows))))
         self.free_before = np.concatenate([[0], newest[:-1]])
         self.follows = np.concatenate([[False], rows["epoch"][1:] == rows["epoch"][:-1]])
         self.follows2 = self.follows & np.concatenate([[False], self.follows[:-1]])
@@ -68,12 +70,23 @@ def _change(values: np.ndarray) -> np.ndarray:
 
 
 def _worse(excess: np.ndarray, ground: Ground) -> np.ndarray:
-    """Rows further out than the one before them, or than the one before the stop in which they are.
+    """Rows further out than the one before them; of a stop: further than both of the two before the stop.
 
-    Where an epoch starts, nothing was sent yet.
+    (A stop is verified together with the command that leads to it, against the one before that.) Where an epoch starts,
+    nothing was sent yet.
     """
     continues = ground.follows[:, None] if excess.ndim == 2 else ground.follows
-    return continues & (excess > excess[ground.free_before] + ROUNDING)
+    free = ground.free_before
+    allowed = np.where(_column(free == np.arange(len(free)) - 1, excess), excess[free], _two_before(excess, free))
+    return continues & (excess > allowed + ROUNDING)
+
+
+def _two_before(excess: np.ndarray, free: np.ndarray) -> np.ndarray:
+    return np.maximum(excess[free], excess[np.maximum(free - 1, 0)])
+
+
+def _column(values: np.ndarray, like: np.ndarray) -> np.ndarray:
+    return values[:, None] if like.ndim == 2 else values
 
 
 def _position(ground: Ground, bounds: Bounds, report: Report) -> None:

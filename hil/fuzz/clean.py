@@ -80,7 +80,13 @@ def lines(s: Situation, ticks: int) -> Path:
     return positions, np.gradient(np.vstack([s.q, positions]), s.period_s, axis=0)[1:]
 
 
-KINDS: dict[str, Callable[[Situation, int], Path]] = {"moves": moves, "waves": waves, "lines": lines}
+# name -> (motion, asked as poses of the tool)
+KINDS: dict[str, tuple[Callable[[Situation, int], Path], bool]] = {
+    "moves": (moves, False),
+    "waves": (waves, False),
+    "lines": (lines, False),
+    "lines as poses": (lines, True),
+}
 
 
 def about_home(bench: Bench) -> np.ndarray:
@@ -120,14 +126,16 @@ def interference(seed: int, ticks: int) -> tuple[int, Counter[tuple[str, str]]]:
         )  # fmt: skip
         s.q = s.some_pose()
         kind = kinds[turn % len(kinds)]
-        q, dq = KINDS[kind](s, round(SECONDS / s.period_s))
+        motion, as_poses = KINDS[kind]
+        q, dq = motion(s, round(SECONDS / s.period_s))
         if not is_clean(bench, s.q, q, dq, s.period_s):
             continue
         turn += 1
         bench.gate.reset(s.q.tolist())
         for position, velocity in zip(q, dq, strict=True):
             s.now_ns += period_ns
-            decision = bench.gate.decide(s.now_ns, s.candidate(position, velocity), s.facts(), True, True)
+            candidate = s.pose_candidate(s.tool.pose(position)) if as_poses else s.candidate(position, velocity)
+            decision = bench.gate.decide(s.now_ns, candidate, s.facts(), True, True)
             judged += 1
             if decision.verdict >= SHAPE:
                 changed[kind, Reason(decision.reason).name] += 1
