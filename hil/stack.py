@@ -45,7 +45,12 @@ class StackError(SinewError):
 
 
 def lean_cell(
-    name: str = "emulated", *, hands: bool = False, cameras: bool = False, profile: str | None = None, patient: bool = False
+    name: str = "emulated",
+    *,
+    hands: bool = False,
+    cameras: bool = False,
+    profile: str | None = None,
+    patient: bool = False,
 ) -> Cell:
     """A cell at addresses of its own, by default with arms only: nothing else is needed to see one stop.
 
@@ -85,7 +90,7 @@ class Asked:
     def __init__(self, stack: "Stack", verb: str, arguments: dict[str, Any]) -> None:
         self._stack, self._verb = stack, verb
         self._socket = stack.context.socket(zmq.DEALER)
-        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.LINGER, 1000)  # also one whose answer nobody waits for is sent
         self._socket.connect(f"ipc://{stack.directory / 'supervisor.sock'}")
         self._socket.send(msgpack.packb({"number": secrets.randbits(31), "verb": verb, "arguments": arguments}))
         self._answer: dict[str, Any] | None = None
@@ -129,6 +134,7 @@ class Stack:
         self._clock = MonotonicClock()
         self.cell_file = self.work_dir / f"{cell.name}.yaml"
         self.cell_file.write_text(yaml.safe_dump(cell.model_dump(by_alias=True, mode="json"), sort_keys=False))
+        self._program = ("env", f"SINEW_STATE={self.work_dir / 'state'}", sys.executable, "-m", "launch")
         self.supervisor: Child | None = None
         self.histories: dict[str, RobotHistory] = {}
         self._modes = RingReader(self.instance, "rt.modes", RT_MODES)
@@ -148,9 +154,8 @@ class Stack:
 
     def start(self) -> None:
         """Start the session; it is not up yet when this returns."""
-        command = (sys.executable, "-m", "launch", "run", "--cell", str(self.cell_file), "--instance", self.instance)
-        state = f"SINEW_STATE={self.work_dir / 'state'}"
-        self.supervisor = Child("session", ("env", state, *command, *self._options), self.work_dir / "session.log")
+        command = (*self._program, "run", "--cell", str(self.cell_file), "--instance", self.instance, *self._options)
+        self.supervisor = Child("session", command, self.work_dir / "session.log")
         self.histories = {name: RobotHistory(self.instance, name) for name in self.cell.arms}
 
     def close(self) -> None:
@@ -165,7 +170,7 @@ class Stack:
             except ProcessLookupError:
                 continue
         remove_dead_rings(self.instance)
-        self.context.destroy(linger=0)
+        self.context.destroy(linger=0)  # with every socket of it
         if self._owns_work_dir:
             shutil.rmtree(self.work_dir, ignore_errors=True)
 
@@ -228,6 +233,11 @@ class Stack:
         """All that the session has printed."""
         return (self.work_dir / "session.log").read_text(errors="replace")
 
+    @property
+    def arm(self) -> str:
+        """Name of the cell's first arm."""
+        return next(iter(self.cell.arms))
+
     # --- operators ---------------------------------------------------------------------------------------------------
 
     def tell(self, verb: str, **arguments: Any) -> Asked:
@@ -237,6 +247,17 @@ class Stack:
     def ask(self, verb: str, timeout_s: float = WAIT_S, **arguments: Any) -> dict[str, Any]:
         """Send a request and wait for its answer."""
         return self.tell(verb, **arguments).wait(timeout_s)
+
+    def verb(self, *words: str) -> tuple[int, str]:
+        """Run `sinew WORDS` in a terminal of its own; returns its exit status and what it printed."""
+        log = self.work_dir / f"verb-{secrets.token_hex(3)}.log"
+        child = Child(words[0], (*self._program, *words), log)
+        try:
+            self.wait(lambda: not child.alive, f"'sinew {' '.join(words)}' ends", START_S)
+        finally:
+            child.end(END_S)
+        assert child.status is not None
+        return child.status, log.read_text(errors="replace")
 
     # --- waiting -----------------------------------------------------------------------------------------------------
 
@@ -319,7 +340,7 @@ class Stack:
 
     def robot_or_none(self, arm: str | None = None) -> np.void | None:
         """The same, or None before the robot is there."""
-        name = arm or next(iter(self.cell.arms))
+        name = arm or self.arm
         if name not in self._robots:
             self._robots[name] = RingReader(self.instance, ring_name(name), ROBOT_ROW)
         row = self._robots[name].latest(self._clock.now_ns())

@@ -14,8 +14,16 @@ _PARENT = os.getppid()
 
 
 def orphaned() -> bool:
-    """The process that started this one is gone: what it would have done in the end is ours to do."""
-    return os.getppid() != _PARENT
+    """The process that started this one is gone, or going: what it would have done in the end is ours to do."""
+    if os.getppid() != _PARENT:
+        return True
+    # The signal comes when the thread that started us dies; until its last thread has died too, the parent is a zombie
+    # that is still ours.
+    try:
+        state = Path(f"/proc/{_PARENT}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state in "ZX"
 
 
 class Child:

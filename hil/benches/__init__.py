@@ -7,6 +7,8 @@ from hil.report import BenchRow
 BENCHES = {
     "loop": "lateness of the control loop against cyclictest and plain sleep, idle and loaded; missed slots; gc",
     "ring": "rows and frames through shared memory against memcpy; torn reads under a full-speed writer",
+    "stops": "every failure under way: time to the start of braking, stop time and distance, by the robot's own log",
+    "schedules": "seeded schedules of operation and faults; an independent checker over the robot's own log",
     "soak": "a whole cell streaming: memory, file descriptors and shared memory must not grow",
     "fuzz": "a million bad commands through the gate against an independent checker; clean motion unharmed",
     "mutation": "every small change of the gate and the modes must be noticed by a test",
