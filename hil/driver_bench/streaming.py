@@ -16,9 +16,9 @@ from runtime.rows import ARM_COMMAND, ArmActivity, CommandMode, DriverState, Req
 
 RATES_HZ = (20, 30, 50, 100, 200)
 QUICK_RATES_HZ = (30,)
-# About 0.2 m/s at the tool of a stretched arm: below the collaborative limit of 0.25 m/s.
-JOINT_SINE = Reference(amplitude=0.06, frequency_hz=0.7, seconds=5.0)
-TOOL_SINE = Reference(amplitude=0.03, frequency_hz=0.7, seconds=5.0)
+# Joint 1 at 0.5 Hz: as the peers' figures were measured (0.2 rad there; half of it keeps the tool below 0.25 m/s).
+JOINT_SINE = Reference(amplitude=0.1, frequency_hz=0.5, seconds=6.0)
+TOOL_SINE = Reference(amplitude=0.05, frequency_hz=0.5, seconds=6.0)
 MOVING_JOINT = 0
 MODES = (CommandMode.JOINT_VELOCITY, CommandMode.JOINT_IMPEDANCE, CommandMode.CARTESIAN_IMPEDANCE)
 VELOCITY_LAG_MS = 15.0  # at VELOCITY_LAG_HZ targets: a published peer's set-point streaming lags by 30 to 400 ms
@@ -127,7 +127,7 @@ def run(rig: Rig, *, quick: bool) -> list[BenchRow]:
     for mode in MODES:
         reference = TOOL_SINE if mode is CommandMode.CARTESIAN_IMPEDANCE else JOINT_SINE
         if quick:
-            reference = replace(reference, seconds=3.5, ramp_s=0.6)
+            reference = replace(reference, seconds=4.4, ramp_s=0.6)
         for rate_hz in QUICK_RATES_HZ if quick else RATES_HZ:
             name = f"{mode.name.lower()}_{rate_hz}hz"
             rows += _measured(rig, arm_name, name, mode, rate_hz, reference)
