@@ -125,11 +125,11 @@ class Stack:
         self, cell: Cell, options: Sequence[str] = ("--source", "hold", "--stay"), *, keep: "Stack | None" = None
     ) -> None:
         self.cell = cell
-        self.instance = keep.instance if keep else f"{cell.name}-{os.getpid()}-{secrets.token_hex(3)}"
-        self.directory = instance_dir(self.instance)
-        self.work_dir = keep.work_dir if keep else Path(tempfile.mkdtemp(prefix="sinew-stack-"))
+        self.instance: str = keep.instance if keep else f"{cell.name}-{os.getpid()}-{secrets.token_hex(3)}"
+        self.directory: Path = instance_dir(self.instance)
+        self.work_dir: Path = keep.work_dir if keep else Path(tempfile.mkdtemp(prefix="sinew-stack-"))
         self._owns_work_dir = keep is None
-        self.context = zmq.Context()
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._options = tuple(options)
         self._clock = MonotonicClock()
         self.cell_file = self.work_dir / f"{cell.name}.yaml"

@@ -8,11 +8,11 @@ many turns (start, run, end) is a generator that is resumed once a turn and can 
 import os
 import sys
 from collections.abc import Generator
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from launch import latch
+from launch.children import Children, Managed, StartError
 from launch.console import ConsoleServer, Request
 from launch.devices import Devices
 from launch.jog import JogLine, Velocities
@@ -25,12 +25,11 @@ from runtime.errors import SinewError
 from runtime.modes.causes import CAUSES, Action, Cause, bit, causes_in, describe, mask_of
 from runtime.modes.machine import DRIVING, Mode
 from runtime.processes import KINDS, RT, ProcessSpec, Restart, processes
-from runtime.ring import RingPulse, RingWriter, remove_dead_rings
+from runtime.ring import RingWriter, remove_dead_rings
 from runtime.rows import HEARTBEAT, Severity
 from runtime.rows_rt import RtRequestKind
 
 END_STILL_NS = 5_000_000_000
-MAX_RESTARTS = 3
 TRIPS = mask_of([row for row in CAUSES.values() if row.action is Action.TRIP])
 
 
@@ -41,18 +40,6 @@ class Phase(Enum):
     UP = "up"
     ENDING = "ending"
     ENDED = "ended"
-
-
-@dataclass
-class Managed:
-    """A process under the supervisor's care."""
-
-    spec: ProcessSpec
-    pulse: RingPulse
-    child: Child | None = None
-    started_ns: int = 0
-    restarts: int = 0
-    dead: bool = False
 
 
 class Supervisor:
@@ -91,7 +78,7 @@ class Supervisor:
         if allow_no_rt:
             needs = {"rt", "arm"}  # the processes that refuse a real cell without real-time permissions
             specs = [_with_option(one, "--allow-no-rt") if one.kind.prefix in needs else one for one in specs]
-        self.managed = [Managed(spec, RingPulse(instance, spec.pulse)) for spec in specs]
+        self.children = Children(specs, instance, log_dir)
         self.mission: Mission | None = None
         self.mission_text = ""
         self.mission_failed = False
@@ -146,7 +133,7 @@ class Supervisor:
             self.phase = Phase.ENDED if self.phase is Phase.ENDING else Phase.UP
 
     def _beat(self, now_ns: int) -> None:
-        self._now_ns = now_ns
+        self._now_ns = self.children.now_ns = now_ns
         self._heartbeat.row["beats"] += 1
         self._heartbeat.commit(now_ns)
 
@@ -158,58 +145,27 @@ class Supervisor:
     # --- start -----------------------------------------------------------------------------------------------------
 
     def _start(self) -> Generator[str, None, None]:
-        for stage in sorted({one.spec.kind.stage for one in self.managed}):
-            batch = [one for one in self.managed if one.spec.kind.stage == stage]
-            for one in batch:
-                self._launch(one)
+        try:
+            yield from self.children.start()
+        except StartError as error:
+            self.fail(str(error))
             while True:
-                late = [one for one in batch if not self._lives(one)]
-                if not late:
-                    break
-                failed = [one for one in late if one.child and not one.child.alive]
-                slow = [one for one in late if self._now_ns - one.started_ns > one.spec.kind.ready_s * 1e9]
-                for one in failed[:1] or slow[:1]:
-                    how = one.child.how_it_ended() if one.child else ""
-                    text = how or f"{one.spec.name} gave no sign of life within {one.spec.kind.ready_s:g} s"
-                    log = one.child.log if one.child else ""
-                    self.fail(f"start failed: {text} (its output: {log})")
-                    while True:
-                        yield "failed"
-                yield f"starting {', '.join(one.spec.name for one in late)}"
+                yield "failed"
         while self.rt.row is None:
             yield "waiting for rt"
         while self.rt.row is None or (self.rt.row["active"] & bit(Cause.NO_LIMITS)).any():
             yield "waiting for a robot to connect: its limits are not known yet"
         self.say("the cell is up")
 
-    def _launch(self, one: Managed) -> None:
-        one.child = Child(one.spec.name, one.spec.command, self.log_dir / f"{one.spec.name}.log")
-        one.started_ns, one.dead = self._now_ns, False
-
-    def _lives(self, one: Managed) -> bool:
-        stamp_ns = one.pulse.stamp_ns()
-        return stamp_ns is not None and stamp_ns >= one.started_ns and one.child is not None and one.child.alive
-
     # --- watching --------------------------------------------------------------------------------------------------
 
     def _watch_children(self, now_ns: int) -> None:
-        for one in self.managed:
-            if one.child is None or (self.phase is Phase.STARTING and not self._lives(one)):
-                continue
-            if one.dead:
-                self._restart(one, now_ns)
-                continue
-            stamp_ns = one.pulse.stamp_ns()
-            silent_ns = now_ns - stamp_ns if stamp_ns is not None else one.spec.kind.silent_ms * 1e6 + 1
-            if not one.child.alive:
-                self._died(one, now_ns, one.child.how_it_ended())
-            elif silent_ns > one.spec.kind.silent_ms * 1e6 and now_ns - one.started_ns > one.spec.kind.ready_s * 1e9:
-                text = f"{one.spec.name} (process {one.child.pid}) has been silent for {silent_ns / 1e6:.0f} ms"
-                one.child.end(0.2)  # it hangs: what it should have done is covered by the watchdog behind it
-                self._died(one, now_ns, f"{text} and was ended")
+        for one, text in self.children.deaths(starting=self.phase is Phase.STARTING):
+            self._died(one, now_ns, text)
+        for one in self.children.to_restart():
+            self._restart(one, now_ns)
 
     def _died(self, one: Managed, now_ns: int, text: str) -> None:
-        one.dead = True
         self.say(text)
         camera = one.spec.kind.prefix == "camera"
         cause = Cause.CAMERA_DEAD if camera else Cause.PROCESS_DEAD
@@ -230,17 +186,12 @@ class Supervisor:
 
     def _restart(self, one: Managed, now_ns: int) -> None:
         """Start a dead process again where its row allows it; motion never resumes by itself."""
-        if one.spec.kind.restart is Restart.NEVER or one.restarts >= MAX_RESTARTS:
-            return
         # A dead rt says nothing of its modes; the arm tells by itself that it is still.
         moving = any(group.mode in DRIVING for group in self.rt.groups)
         moving = moving or (one.spec.kind is RT and not self.devices.still(now_ns))
         if one.spec.kind.restart is Restart.AT_REST and moving:
             return
-        one.restarts += 1
-        self.say(f"starting {one.spec.name} again ({one.restarts} of {MAX_RESTARTS})")
-        remove_dead_rings(self.instance)
-        self._launch(one)
+        self.say(self.children.restart(one))
         if one.spec.kind is RT:
             self._latch_sent = False  # the new one must learn of the kept fault
 
@@ -463,27 +414,15 @@ class Supervisor:
         # The rings go with their writers: what is being saved must be on disk first.
         while self._box is not None and self._box.alive:
             yield "saving the black box"
-        for stage in sorted({one.spec.kind.stage for one in self.managed}, reverse=True):
-            batch = [one for one in self.managed if one.spec.kind.stage == stage and one.child]
-            for one in batch:
-                assert one.child is not None
-                one.child.ask_to_end()
-            deadline_ns = self._now_ns + 8_000_000_000
-            while any(one.child and one.child.alive for one in batch) and self._now_ns < deadline_ns:
-                yield f"ending {', '.join(one.spec.name for one in batch)}"
-            for one in batch:
-                if one.child and one.child.alive:
-                    self.say(f"{one.spec.name} did not end within 8 s and was killed")
-                    one.child.end(0.1)
+        for text in (yield from self.children.end()):
+            self.say(text)
         for request, _ in self._stop_asked:
             if request:
                 self.console.answer(request, ok=True, text="stopped: the session has ended, no process holds an arm")
 
     def close(self) -> None:
         """Let go of rings and sockets; after `ENDED`."""
-        for one in self.managed:
-            if one.child and one.child.alive:
-                one.child.end()
+        self.children.close()
         self.console.close()
         self.rt.close()
         self.devices.close()

@@ -28,7 +28,8 @@ def lines(
     """The view as (ANSI colour, text) lines."""
     cell = supervisor.cell
     label = " (emulated)" if cell.emulated else ""
-    found = [("1", f"sinew  cell {cell.name}{label}  {supervisor.phase.value}  {supervisor.mission_text or supervisor.doing or 'idle'}")]
+    doing = supervisor.mission_text or supervisor.doing or "idle"
+    found = [("1", f"sinew  cell {cell.name}{label}  {supervisor.phase.value}  {doing}")]
     for group in supervisor.rt.groups:
         doing = "" if group.lease is SourceKind.NONE else f"  {group.lease.name.lower()} {group.progress:.0%}"
         found.append((_COLOUR[group.mode], f"  {group.name}: {group.mode.name}{doing}  speed {group.speed:.2f}"))

@@ -61,7 +61,8 @@ def _session(cases: list[Case], *, cameras: bool) -> list[BenchRow]:
         stack.wait_mode(Mode.ARMED)
         for case in cases:
             stop, before = _interrupt(stack, case)
-            rows += _rows(case, stop, _bound(stack, case, before))
+            # A driver that had fallen behind its plan catches up: the arm may be faster than planned.
+            rows += _rows(case, stop, _bound(stack, case, max(before, stop.speed_rad_s)))
     return rows
 
 
@@ -168,10 +169,10 @@ def _reaction_ms(stack: Stack, case: Case) -> float:
 
 def _rows(case: Case, stop: Stop, bound: Bound) -> list[BenchRow]:
     name, note = case.name, case.says
-    if case.stops is False or (case.stops is None and math.isnan(stop.reaction_ms)):
-        braked = 0.0 if math.isnan(stop.reaction_ms) else 1.0
-        limit = 0.0 if case.stops is False else None
-        return [BenchRow(f"{name}: brakes", braked, "", limit, "equal", note=note)]
+    if case.stops is False:
+        return [BenchRow(f"{name}: comes to rest", float(stop.at_rest), "", 0.0, "equal", note=note)]
+    if case.stops is None and math.isnan(stop.reaction_ms):
+        return [BenchRow(f"{name}: brakes", 0.0, "", note=note)]
     predicted = (
         f"predicted from {bound.speed_rad_s:.2f} rad/s, {bound.reaction_s * 1e3:.0f} ms, "
         f"{bound.deceleration_rad_s2:g} rad/s2, {bound.jerk_rad_s3:g} rad/s3"

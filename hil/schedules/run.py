@@ -96,7 +96,11 @@ class Runner:
         if what == "jog":
             stack.ask("hold")
             velocities = [sign * JOG_RAD_S] + [0.0] * 6
-            return lambda: stack.tell("jog", arm=stack.arm, velocities=velocities) and None
+
+            def word() -> None:
+                stack.tell("jog", arm=stack.arm, velocities=velocities)
+
+            return word
         end = [sign * SWING_RAD, *start[1:]]
         duration_s = SECONDS_PER_RAD * abs(end[0] - start[0])
         waypoints = [{"joints_rad": start}, {"joints_rad": end, "duration_s": duration_s}, {"joints_rad": start}]

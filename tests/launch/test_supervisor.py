@@ -16,7 +16,6 @@ def test_a_motion_runs_to_its_end_and_the_arm_holds_there(session, swing, came_t
     answer = swing(session).wait()
     assert answer["ok"], answer
     assert (session.mode, session.cause) == (Mode.HOLD, Cause.SOURCE_DONE)
-    session.pause(0.8)
     came_to_rest(session)
 
 
@@ -141,7 +140,6 @@ def test_an_arm_driver_killed_in_motion_stops_the_arm_and_starts_again(session, 
     session.wait_still()
     session.wait_said("starting arm.main again (1 of 3)")
     session.wait_mode(Mode.FAULT)
-    session.pause(0.8)
     came_to_rest(session)
     session.wait(lambda: session.ask("ack")["ok"], "the acknowledgement recovers the robot")
     done(session, "home")

