@@ -8,6 +8,7 @@ No clock is read and no state is kept but `Memory` and `Windows`: the same input
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from runtime.cell import LimitsProfile, Workspace
 from runtime.gate.cartesian import PoseFollower
@@ -19,6 +20,7 @@ from runtime.gate.provenance import check_provenance, origin_of
 from runtime.gate.reasons import REASONS, Reason
 from runtime.gate.schema import check_schema
 from runtime.gate.shape import Shaper
+from runtime.gate.snapshot import memory_from_plain, memory_to_plain
 from runtime.gate.space import Space
 from runtime.gate.touch import check_touch
 from runtime.gate.trial import Trial
@@ -131,6 +133,19 @@ class Gate:
         """Take back the last `decide` of this tick and run the stop that was stored before it: another arm has stopped."""
         self._windows.undo()
         return self._halt(now_ns, self._before, Finding(Reason.GROUP, 0.0, 0.0))
+
+    def snapshot(self) -> dict[str, Any]:
+        """The whole state between two ticks as plain JSON values."""
+        return {
+            "memory": memory_to_plain(self._memory),
+            "sent": [[stamp_ns, way, list(point)] for stamp_ns, way, point in self._windows.sent],
+        }
+
+    def restore(self, plain: dict[str, Any]) -> None:
+        """Go on from a `snapshot` of a gate of the same robot, profile and period."""
+        self._memory = self._before = memory_from_plain(plain["memory"], self._trial.planner)
+        self._windows.reset()
+        self._windows.sent.extend((stamp_ns, way, tuple(point)) for stamp_ns, way, point in plain["sent"])
 
     def _follow(self, now_ns: int, candidate: Candidate, memory: Memory) -> Decision:
         last = memory.motion

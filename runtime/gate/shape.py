@@ -14,7 +14,7 @@ from runtime.gate.joints import PLANNED
 from runtime.gate.limits import Limits, velocity_bounds
 from runtime.gate.stop import State, braking_input, plan
 
-GAIN_1_S = 20.0  # of the correction near the target
+GAIN_1_S = 40.0  # of the correction near the target
 SHARE = 0.5  # of the acceleration limit that corrections, and the way to a position limit, are laid out for
 
 

@@ -35,6 +35,7 @@ class Stop(Protocol):
 
     kind: StopKind
     duration: float  # [s]
+    start: State  # the state that it was planned from
 
     def reach(self) -> tuple[Seven, Seven]:
         """Least and greatest position [rad] of each joint along the way."""
@@ -52,13 +53,13 @@ class Rest:
     duration = 0.0
 
     def __init__(self, q: Sequence[float]) -> None:
-        self._q = list(q)
+        self.start = list(q), [0.0] * 7, [0.0] * 7
 
     def reach(self) -> tuple[Seven, Seven]:
-        return self._q, self._q
+        return self.start[0], self.start[0]
 
     def at(self, time_s: float) -> State:
-        return self._q, [0.0] * 7, [0.0] * 7
+        return self.start
 
 
 class PathStop:
@@ -69,16 +70,14 @@ class PathStop:
 
     kind = StopKind.PATH
 
-    def __init__(
-        self, q: Sequence[float], dq: Sequence[float], bend: Sequence[float], braking: ruckig.Trajectory
-    ) -> None:
-        self._q, self._dq, self._bend, self._braking = q, dq, bend, braking
+    def __init__(self, start: State, bend: Seven, braking: ruckig.Trajectory) -> None:
+        self.start, self._bend, self._braking = start, bend, braking
         self.duration: float = braking.duration
         self._length: float = braking.at_time(braking.duration)[0][0]
 
     def reach(self) -> tuple[Seven, Seven]:
         low, high = [], []
-        for position, velocity, bend in zip(self._q, self._dq, self._bend, strict=True):
+        for position, velocity, bend in zip(*self.start[:2], self._bend, strict=True):
             ways = [0.0, self._length * (velocity + 0.5 * self._length * bend)]
             if velocity * bend < 0.0 and -velocity / bend < self._length:
                 ways.append(-0.5 * velocity * velocity / bend)  # where the parabola turns back
@@ -91,7 +90,7 @@ class PathStop:
         if time_s >= self.duration:
             rate = change = 0.0
         q, dq, ddq = [], [], []
-        for position, velocity, bend in zip(self._q, self._dq, self._bend, strict=True):
+        for position, velocity, bend in zip(*self.start[:2], self._bend, strict=True):
             slope = velocity + s * bend
             q.append(position + s * (velocity + 0.5 * s * bend))
             dq.append(rate * slope)
@@ -104,15 +103,15 @@ class JointStop:
 
     kind = StopKind.JOINTS
 
-    def __init__(self, q: Seven, dq: Seven, ddq: Seven, jerk: Seven, braking: ruckig.Trajectory) -> None:
-        self._braking = braking
+    def __init__(self, start: State, jerk: Seven, braking: ruckig.Trajectory) -> None:
+        self.start, self._braking = start, braking
         self.duration: float = braking.duration
         self._low, self._high = [], []
-        for start, end, v, a, j in zip(q, braking.at_time(self.duration)[0], dq, ddq, jerk, strict=True):
+        for q, dq, ddq, j, end in zip(*start, jerk, braking.at_time(self.duration)[0], strict=True):
             # A joint that brakes harder than it needs swings back: it turns before the acceleration is taken away.
-            turn = start + v * abs(a) / j if v * a < 0.0 and a * a > 2.0 * j * abs(v) else start
-            self._low.append(min(start, turn, end))
-            self._high.append(max(start, turn, end))
+            turn = q + dq * abs(ddq) / j if dq * ddq < 0.0 and ddq * ddq > 2.0 * j * abs(dq) else q
+            self._low.append(min(q, turn, end))
+            self._high.append(max(q, turn, end))
 
     def reach(self) -> tuple[Seven, Seven]:
         return self._low, self._high
@@ -132,16 +131,16 @@ class StopPlanner:
         self._seven, self._joints = ruckig.Ruckig(7, period_s), braking_input(7)
         self._joints.max_acceleration, self._joints.max_jerk = self._acceleration, self._jerk
 
-    def joints(self, q: Sequence[float], dq: Sequence[float], ddq: Sequence[float]) -> Stop | None:
+    def joints(self, q: Seven, dq: Seven, ddq: Seven) -> Stop | None:
         """The stop of each joint by itself. Exists from every state inside the limits; None where ruckig fails."""
         if not any(dq) and not any(ddq):
             return Rest(q)
-        self._joints.current_position, self._joints.current_velocity = list(q), list(dq)
-        self._joints.current_acceleration = list(ddq)
-        braking = plan(self._seven, self._joints)
-        return JointStop(list(q), list(dq), list(ddq), self._jerk, braking) if braking else None
+        given = self._joints
+        given.current_position, given.current_velocity, given.current_acceleration = q, dq, ddq
+        braking = plan(self._seven, given)
+        return JointStop((q, dq, ddq), self._jerk, braking) if braking else None
 
-    def path(self, q: Sequence[float], dq: Sequence[float], ddq: Sequence[float]) -> Stop | None:
+    def path(self, q: Seven, dq: Seven, ddq: Seven) -> Stop | None:
         """The stop along the path, or None where it would need more than the limits: then `joints`."""
         square = sum(v * v for v in dq)
         if square <= SLOW_RAD_S * SLOW_RAD_S:
@@ -165,7 +164,7 @@ class StopPlanner:
             return None
         if not self._fits(dq, bend, acceleration, jerk, rate, length):
             return None
-        return PathStop(list(q), list(dq), bend, braking)
+        return PathStop((q, dq, ddq), bend, braking)
 
     def _budget(self, dq: Sequence[float], bend: Sequence[float]) -> tuple[float, float] | None:
         """Greatest s'' [1/s2] and s''' [1/s3] that leave every joint inside its limits, by a first estimate."""

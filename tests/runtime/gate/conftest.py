@@ -1,5 +1,6 @@
 """What the gate's tests share. Every test that takes `limits` or `gate` runs once per profile of the emulated cell."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -8,7 +9,9 @@ from hil.scenes import fr3
 from runtime.cell import LimitsProfile, Workspace, load_cell
 from runtime.gate.gate import Gate
 from runtime.gate.limits import Limits, limits_of
-from runtime.gate.types import ArmFacts, Candidate
+from runtime.gate.reasons import Reason
+from runtime.gate.types import ArmFacts, Candidate, Decision
+from runtime.gate.verdict import Verdict
 from runtime.robot import RobotModel
 from runtime.rows import DriverState, RobotMode
 
@@ -91,3 +94,43 @@ def facts(home: list[float]) -> Callable[..., ArmFacts]:
         return ArmFacts(**{**given, **changes})
 
     return make
+
+
+class Drive:
+    """Ticks a gate with targets, and remembers what came of it."""
+
+    def __init__(
+        self, gate: Gate, candidate: Callable[..., Candidate], facts: Callable[..., ArmFacts], start: list[float]
+    ) -> None:
+        self.gate, self._candidate, self._facts = gate, candidate, facts
+        self.now_ns, self.start, self.time_s = NOW_NS, start, 0.0
+        self.decision: Decision | None = None
+        self.speed = 1.0
+
+    def tick(self, q: list[float] | None = None, dq: list[float] | None = None, **changes: object) -> Decision:
+        """One period on; without `q` there is no candidate."""
+        self.now_ns += PERIOD_NS
+        last = self.start if self.decision is None else self.decision.q
+        given = None if q is None else self._candidate(self.now_ns, q=q, dq=dq, **changes)
+        self.decision = self.gate.decide(self.now_ns, given, self._facts(self.now_ns, q=last), True, True, self.speed)
+        return self.decision
+
+    def target(self, size: float = 0.1, rate: float = 4.0) -> tuple[list[float], list[float]]:
+        """The next point of a smooth swing of joints 1, 4 and 6 about the start, which begins and stays inside the limits."""
+        self.time_s += PERIOD_NS * 1e-9
+        t = self.time_s
+        turned, turning = size * (1.0 - math.cos(rate * t)), size * rate * math.sin(rate * t)
+        parts = (1.0, 0.0, 0.0, 0.5, 0.0, -0.5, 0.0)
+        return [a + b * turned for a, b in zip(self.start, parts, strict=True)], [b * turning for b in parts]
+
+    def swing(self, ticks: int) -> Decision:
+        """Follow the swing."""
+        for _ in range(ticks):
+            decision = self.tick(*self.target())
+            assert (decision.verdict, decision.reason) == (Verdict.PASS, Reason.NONE)
+        return decision
+
+
+@pytest.fixture
+def drive(gate: Gate, candidate: Callable[..., Candidate], facts: Callable[..., ArmFacts], home: list[float]) -> Drive:
+    return Drive(gate, candidate, facts, home)
