@@ -281,7 +281,11 @@ class Stack:
 
     def wait_said(self, text: str, times: int = 1, timeout_s: float = START_S) -> None:
         """Until the session has printed `text` so often."""
-        self.wait(lambda: self.said().count(text) >= times, f"the session says '{text}'", timeout_s)
+        child = self.supervisor
+        assert child is not None, "not started"
+        self.wait(lambda: not child.alive or self.said().count(text) >= times, f"the session says '{text}'", timeout_s)
+        if self.said().count(text) < times:
+            raise StackError(f"the session ended without saying '{text}'; its last words:\n{self.said()[-3000:]}")
 
     def pause(self, seconds: float) -> None:
         """Let time pass, collecting."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from runtime.gate.reasons import Reason
+from runtime.gate.reasons import describe as describe_reason
 from runtime.modes.causes import Cause
 from runtime.modes.machine import Mode, Refusal
 from runtime.ring import RingReader, RingWriter
@@ -28,6 +30,7 @@ class Group:
     speed: float
     following: bool
     still: bool
+    gate: str = ""  # what the gate last found, in words
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class RtLine:
             float(row["speed"][k]),
             bool(row["following"][k]),
             bool(row["still"][k]),
+            _gate_sentence(row, k),
         )
 
     def ask(
@@ -126,3 +130,10 @@ class RtLine:
     def close(self) -> None:
         self._requests.close()
         self._plans.close()
+
+
+def _gate_sentence(row: np.void, k: int) -> str:
+    if not row["reason"][k]:
+        return ""
+    value, limit = float(row["reason_value"][k]), float(row["reason_limit"][k])
+    return describe_reason(Reason(row["reason"][k]), value, limit, int(row["reason_where"][k]))

@@ -251,6 +251,8 @@ class Supervisor:
                     row = CAUSES[group.cause]
                     mark = {Severity.INFO: "", Severity.WARNING: "warning: ", Severity.ERROR: "ERROR: "}[row.severity]
                     self.say(f"{mark}{describe(group.cause)}")
+                    if group.cause in (Cause.GATE_STOP, Cause.GATE_TRIP):
+                        self.say(f"the gate's reason: {group.gate}")
 
     # --- missions ----------------------------------------------------------------------------------------------------
 
