@@ -199,10 +199,11 @@ class Link(Generic[M]):
         except OSError:
             return
         if self._tcp is not None:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            connection.close()
+            # Counted and told before the client can know of it: whoever asks then finds it here.
             self.refused += 1
             self._report(f"{self.name}: refused a second client {address[0]}:{address[1]}: {self._peer} is connected")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            connection.close()
             return
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
