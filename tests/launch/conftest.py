@@ -82,3 +82,17 @@ def came_to_rest():
         return rows
 
     return check
+
+
+@pytest.fixture
+def armed(done):
+    """Wait until a session is up, and arm it."""
+
+    def wait(stack):
+        stack.wait_up()
+        stack.wait(
+            lambda: stack.ask("status")["data"]["mission"] != "hold" or "hold: " in stack.said(), "its first mission"
+        )
+        done(stack, "hold")
+
+    return wait

@@ -11,9 +11,9 @@ from runtime.modes.machine import Mode
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
-def test_a_signal_in_motion_brings_the_arm_to_rest_and_ends_everything(number, swing, came_to_rest):
+def test_a_signal_in_motion_brings_the_arm_to_rest_and_ends_everything(number, swing, came_to_rest, armed):
     with Stack(lean_cell(patient=True)) as stack:
-        stack.wait_mode(Mode.ARMED)
+        armed(stack)
         swing(stack)
         stack.signal("launch", number)
         status = stack.wait_ended()
@@ -23,9 +23,9 @@ def test_a_signal_in_motion_brings_the_arm_to_rest_and_ends_everything(number, s
         assert stack.left_over() == []
 
 
-def test_a_killed_supervisor_leaves_the_arm_at_rest_and_its_faults_kept(swing, came_to_rest, done):
+def test_a_killed_supervisor_leaves_the_arm_at_rest_and_its_faults_kept(swing, came_to_rest, done, armed):
     with Stack(lean_cell(patient=True)) as first:
-        first.wait_mode(Mode.ARMED)
+        armed(first)
         running = swing(first)
         first.panel.fault("joint_reflex")
         assert not running.wait()["ok"]
@@ -54,9 +54,9 @@ def test_a_killed_supervisor_leaves_the_arm_at_rest_and_its_faults_kept(swing, c
         assert second.left_over() == []
 
 
-def test_a_supervisor_killed_in_motion_leaves_the_arm_at_rest_and_nothing_behind(swing, came_to_rest):
+def test_a_supervisor_killed_in_motion_leaves_the_arm_at_rest_and_nothing_behind(swing, came_to_rest, armed):
     with Stack(lean_cell(patient=True)) as stack:
-        stack.wait_mode(Mode.ARMED)
+        armed(stack)
         swing(stack)
         stack.kill("launch")
         stack.wait(lambda: not stack.processes(), "every process has ended by itself")
