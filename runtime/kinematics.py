@@ -13,13 +13,21 @@ ELBOW_JOINT = 4  # the elbow is the origin of this joint
 
 
 class Kinematics:
-    """Forward kinematics of one robot. `set` first; the rest answers for that state. Not to be shared by threads."""
+    """Forward kinematics of one robot. `set` first; the rest answers for that state. Not to be shared by threads.
+
+    Attributes:
+        reach: per joint, how far from it [m] the end effector can be.
+    """
 
     def __init__(self, robot: RobotModel) -> None:
         self.model = robot.model()
         self.data = self.model.createData()
         self._ee = self.model.getFrameId("ee")
         self._elbow = self.model.getJointId(robot.names[ELBOW_JOINT - 1])
+        # No point of the arm is further from joint j than the links behind it are long, stretched out.
+        links = [float(np.linalg.norm(one.translation)) for one in list(self.model.jointPlacements)[2:]]
+        links.append(float(np.linalg.norm(self.model.frames[self._ee].placement.translation)))
+        self.reach = tuple(sum(links[joint:]) for joint in range(len(links)))
 
     def set(self, q: Sequence[float], dq: Sequence[float]) -> None:
         """Positions (7,) [rad] and velocities (7,) [rad/s]."""

@@ -11,6 +11,7 @@ BENCHES = {
     "schedules": "seeded schedules of operation and faults; an independent checker over the robot's own log",
     "soak": "a whole cell streaming: memory, file descriptors and shared memory must not grow",
     "fuzz": "a million bad commands through the gate against an independent checker; clean motion unharmed",
+    "gate": "what a decision of the gate costs, whole and check by check",
     "mutation": "every small change of the gate and the modes must be noticed by a test",
 }
 

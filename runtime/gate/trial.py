@@ -9,14 +9,14 @@ from runtime.gate.motion import Motion, braked, rates
 from runtime.gate.reasons import Reason
 from runtime.gate.space import Space, check_room
 from runtime.gate.speeds import check_singularity, check_speeds
-from runtime.gate.stop import Seven, StopKind, StopPlanner
+from runtime.gate.stop import Seven, StopPlanner
 from runtime.gate.windows import Windows
 from runtime.kinematics import Kinematics
 
-# A stop is looked at about every 10 mm of the way of tool or elbow (at most: half of speed times duration).
-SAMPLE_M = 0.01
-# Joints that stop one after the other can take the tool out and back again.
-LEAST_SAMPLES, MOST_SAMPLES = {StopKind.REST: 1, StopKind.PATH: 2, StopKind.JOINTS: 8}, 16
+# A stop is looked at about every 12 mm of the longest way that its joints' turns could carry the tool, most closely at its
+# beginning, where it is fast and where joints that stop one after the other can take the tool out and back again.
+SAMPLE_M = 0.012
+LEAST_SAMPLES, MOST_SAMPLES = 2, 12
 MOST_SLOWER = 1.8  # times the duration of the per-joint stop: keeping to the path may not cost more
 
 
@@ -51,8 +51,7 @@ class Trial:
         kinematics = self._kinematics
         kinematics.set(q, dq)
         tcp = kinematics.tcp()
-        speeds = kinematics.speeds()
-        found = check_speeds(speeds, self.limits, factor) or check_singularity(
+        found = check_speeds(kinematics.speeds(), self.limits, factor) or check_singularity(
             dq, kinematics.smallest_singular_value(q), self.limits
         )
         if found:
@@ -66,17 +65,16 @@ class Trial:
             return Finding(Reason.NO_STOP, Reason.PLANNER, 0.0)
         along = self.planner.path(q, dq, ddq)
         longest = MOST_SLOWER * one_by_one.duration + period_s
-        speed = max(speeds[:2])
         if along is not None and along.duration <= longest:
             motion = Motion(q, dq, ddq, rate, *changes, along, 0.0, room.slack)
-            if self._along(motion, last, factor, speed) is None:
+            if self._along(motion, last, factor) is None:
                 return motion
         motion = Motion(q, dq, ddq, rate, *changes, one_by_one, 0.0, room.slack)
-        found = self._along(motion, last, factor, speed)
+        found = self._along(motion, last, factor)
         return Finding(Reason.NO_STOP, found.reason, found.limit, found.where) if found else motion
 
-    def _along(self, motion: Motion, last: Motion, factor: float, speed: float) -> Finding | None:
-        """What is wrong along a motion's stop from `speed` [m/s]: joints, speeds, room, and the change into it."""
+    def _along(self, motion: Motion, last: Motion, factor: float) -> Finding | None:
+        """What is wrong along a motion's stop: joints, speeds, room, and the change into it."""
         kinematics, stop, limits = self._kinematics, motion.stop, self.limits
         low, high = stop.reach()
         found = check_position(low, last.q, limits) or check_position(high, last.q, limits)
@@ -92,8 +90,10 @@ class Trial:
             )
         if found:
             return found
-        samples = min(MOST_SAMPLES, max(LEAST_SAMPLES[stop.kind], math.ceil(0.5 * speed * stop.duration / SAMPLE_M)))
-        times = [stop.duration * sample / samples for sample in range(1, samples + 1)]
+        turns = zip(kinematics.reach, low, high, strict=True)
+        way = sum(reach * (most - least) for reach, least, most in turns)
+        samples = min(MOST_SAMPLES, max(LEAST_SAMPLES, math.ceil(way / SAMPLE_M)))
+        times = [stop.duration * (sample / samples) ** 2 for sample in range(1, samples + 1)]
         for time_s in [min(self._settling(motion.ddq), stop.duration), *times]:
             q, dq, _ = stop.at(time_s)
             kinematics.set(q, dq)
