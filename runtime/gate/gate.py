@@ -218,9 +218,13 @@ class Gate:
 
     def _send(self, now_ns: int, memory: Memory, verdict: Verdict, found: Finding) -> Decision:
         motion = memory.motion
-        self._memory = memory
         self._kinematics.set(motion.q, motion.dq)
-        self._windows.add(now_ns, self._kinematics.tcp())
+        tcp = self._kinematics.tcp()
+        if motion.elapsed > 0.0:  # on a stop: what comes next may be no worse than here, whatever was before
+            motion = replace(motion, slack=self.space.room(motion.q, tcp).slack)
+            memory = replace(memory, motion=motion)
+        self._memory = memory
+        self._windows.add(now_ns, tcp)
         stopping = (verdict >= Verdict.STOP or found.reason is Reason.BRAKING) and not motion.at_rest
         return Decision(
             verdict,

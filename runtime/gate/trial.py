@@ -16,7 +16,7 @@ from runtime.kinematics import Kinematics
 # A stop is looked at about every 12 mm of the longest way that its joints' turns could carry the tool, most closely at its
 # beginning, where it is fast and where joints that stop one after the other can take the tool out and back again.
 SAMPLE_M = 0.012
-LEAST_SAMPLES, MOST_SAMPLES = 2, 12
+LEAST_SAMPLES, MOST_SAMPLES = 4, 12
 MOST_SLOWER = 1.8  # times the duration of the per-joint stop: keeping to the path may not cost more
 
 
