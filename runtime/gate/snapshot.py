@@ -6,7 +6,7 @@ from runtime.gate.finding import Finding
 from runtime.gate.motion import Memory, Motion
 from runtime.gate.provenance import Origin
 from runtime.gate.reasons import Reason
-from runtime.gate.stop import Rest, Stop, StopKind, StopPlanner
+from runtime.gate.stop import Rest, StopKind, StopPlanner
 from runtime.gate.verdict import Verdict
 
 SEVENS = ("q", "dq", "ddq", "rate", "dq_change", "rate_change")
@@ -36,12 +36,8 @@ def memory_from_plain(plain: dict[str, Any], planner: StopPlanner) -> Memory:
     The stop is planned again from where it began: the same planner makes the same stop of it.
     """
     q, dq, ddq = plain["stop_start"]
-    kind = StopKind(plain["stop_kind"])
-    stop: Stop | None = Rest(q)
-    if kind is StopKind.PATH:
-        stop = planner.path(q, dq, ddq)
-    elif kind is StopKind.JOINTS:
-        stop = planner.joints(q, dq, ddq)
+    make = {StopKind.PATH: planner.path, StopKind.JOINTS: planner.joints}.get(StopKind(plain["stop_kind"]))
+    stop = make(q, dq, ddq) if make else Rest(q)
     assert stop is not None  # the same planner found it before
     reason, value, limit, where = plain["finding"]
     return Memory(

@@ -386,3 +386,42 @@ def test_of_many_stops_in_mid_move_none_is_refused(gate, candidate, facts, home,
         assert decision.at_rest
         assert decision.q == ends
         stops += 1
+
+
+def test_where_nothing_can_be_blended_the_stored_stop_runs_on_and_is_counted(drive, monkeypatch):
+    drive.swing(60)
+    planned = drive.gate._memory.motion.stop.at(PERIOD_S)[0]
+    monkeypatch.setattr(drive.gate._shaper, "step", lambda *given: None)
+    q, dq = drive.target()
+    decision = drive.tick([a + 0.03 for a in q], dq)
+    assert (decision.verdict, decision.reason, decision.q) == (Verdict.SHAPE, Reason.JUMP, planned)
+    monkeypatch.undo()
+
+
+def test_a_stop_per_joint_is_restored_too(drive, robot, profile, workspace, monkeypatch):
+    monkeypatch.setattr(drive.gate._trial.planner, "path", lambda q, dq, ddq: None)
+    drive.swing(60)
+    drive.tick()
+    plain = json.loads(json.dumps(drive.gate.snapshot()))
+    other = Gate(robot, profile, workspace, PERIOD_NS)
+    other.restore(plain)
+    for k in range(1, 6):
+        now_ns = drive.now_ns + k * PERIOD_NS
+        assert other.decide(now_ns, None, None, True, True) == drive.gate.decide(now_ns, None, None, True, True)
+
+
+def test_an_arm_that_was_moved_outside_may_come_back_but_not_go_on(drive, home, limits):
+    start = list(home)
+    start[6] = limits.upper[6] + 0.02
+    for inward, ok in ((True, True), (False, False)):
+        drive.gate.reset(start)
+        drive.start, drive.decision, q, dq = start, None, list(start), list(ZERO)
+        verdicts = []
+        for _ in range(6):
+            speed = dq[6] + (-1.0 if inward else 1.0) * 0.2 * limits.acceleration[6] * PERIOD_S
+            q[6] += 0.5 * (dq[6] + speed) * PERIOD_S
+            dq[6] = speed
+            decision = drive.tick(list(q), list(dq))
+            verdicts.append(decision.verdict)
+        assert (set(verdicts) == {Verdict.PASS}) is ok
+        assert decision.q[6] <= start[6]

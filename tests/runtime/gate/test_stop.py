@@ -181,3 +181,18 @@ def test_plan_and_request_are_for_coming_to_rest():
     assert way.at_time(way.duration)[0][0] == pytest.approx(1.0 / 8.0, rel=1e-2)
     given.max_acceleration = [-1.0]
     assert plan(ruckig.Ruckig(1, PERIOD_S), given) is None
+
+
+def test_a_slow_bent_path_whose_jerk_does_not_fit_has_no_stop_along_it(planner):
+    # Found by search: the first estimate allows it, the bound on the derivative of q'' does not.
+    dq = [0.0, 0.0, -0.0019829025868309284, 0.005837124365750048, 0.0, 0.0, 0.0]
+    bend = [-0.0076834882, 0.24348530496, 0.52327077285, 0.17775789997, -3.6975695e-05, 0.02134147236, 0.00950698624]
+    start = 263.87
+    assert planner.path(Q, dq, [c + v * start for c, v in zip(bend, dq, strict=True)]) is None
+    assert planner.path(Q, dq, [v * start for v in dq]) is not None
+
+
+def test_where_ruckig_fails_there_is_no_stop(planner, monkeypatch):
+    monkeypatch.setattr("runtime.gate.stop.plan", lambda planner, given: None)
+    assert planner.path(Q, [0.1] * 7, [0.0] * 7) is None
+    assert planner.joints(Q, [0.1] * 7, [0.0] * 7) is None
