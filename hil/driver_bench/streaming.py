@@ -124,7 +124,7 @@ def run(rig: Rig, *, quick: bool) -> list[BenchRow]:
     """Rows per mode and rate of the first arm."""
     arm_name = next(iter(rig.arms))
     rows = []
-    for mode in MODES:
+    for mode in MODES[:1] if quick else MODES:
         reference = TOOL_SINE if mode is CommandMode.CARTESIAN_IMPEDANCE else JOINT_SINE
         if quick:
             reference = replace(reference, seconds=4.4, ramp_s=0.6)
