@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("name", choices=sorted(BENCHES), metavar="NAME", help="one of: " + ", ".join(sorted(BENCHES)))
     parser.add_argument("--cell", required=True, metavar="CELL", help="name of a cell, or path of its file")
-    parser.add_argument("--quick", action="store_true", help="fewer modes, rates and faults, one arm: within 50 s on 2 cores")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer modes, rates and faults, one arm: within 50 s on 2 cores"
+    )
     parser.add_argument("--yes", action="store_true", help="real cell: do not ask before the arms move")
     parser.add_argument("--allow-no-rt", action="store_true", help="real cell: run without real-time permissions")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON")

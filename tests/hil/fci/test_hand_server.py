@@ -128,7 +128,7 @@ def test_a_client_that_comes_back_at_once_is_served_and_owed_nothing(hand, stran
 def test_another_protocol_version_is_told_ours(hand, stranger):
     reply = stranger(struct.pack("<HIIHH", 0, 7, 14, 2, 40_000)).recv(100)
     assert reply == struct.pack("<HIIHH", 0, 7, 14, 1, 3)
-    assert any("speaks gripper version 2: this hand has 3" in line for line in hand.log)
+    hand.wait_until(lambda: any("speaks gripper version 2: this hand has 3" in line for line in hand.log))
 
 
 MALFORMED = {
