@@ -119,6 +119,11 @@ class CellProcess:
                 self._console.say(f"under load this cell will be late: {missing.name}: {missing.detail}")
         self._write_state(self._clock.now_ns())
         self._loop.run(self._each_wait)
+        # The log ends with what had happened by then: a client that left before we were told to end has left.
+        for server in self.stations.arms.values():
+            server.poll()
+        for log in self._robot_logs:
+            log.write(self._clock.now_ns())
 
     def stop(self) -> None:
         """End `run`; may be called from a signal handler."""

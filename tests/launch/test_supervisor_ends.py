@@ -19,7 +19,7 @@ def test_a_signal_in_motion_brings_the_arm_to_rest_and_ends_everything(number, s
         status = stack.wait_ended()
         assert status in (0, 130), stack.said()
         rows = came_to_rest(stack)
-        assert rows["moving"][-1] == 0  # the cell may end before it has read that its client has gone
+        assert rows["client"][-1] == 0
         assert stack.left_over() == []
 
 
